@@ -1,0 +1,1 @@
+"""Stage 1: audio in, frames on disk out."""
