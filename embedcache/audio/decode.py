@@ -1,0 +1,202 @@
+"""Decode an audio file: the header at a glance, or a clip as mono samples at a given rate."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from functools import lru_cache
+from math import ceil, gcd
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from embedcache.errors import ClipError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import BinaryIO
+
+    import soundfile
+
+Samples = npt.NDArray[np.float32]
+
+MAX_CLIP_S = 3600.0
+RATE_LIMITS_HZ = (1_000, 768_000)
+_BLOCK_FRAMES = 1 << 18
+_UNKNOWN_FRAMES = 1 << 60  # libsndfile's count where the header does not say
+_BOUND_SLACK_S = 0.02  # annotated ends are rounded: this much past the end is the end
+_MAX_KERNEL = 1 << 27  # values of a resampling kernel: 512 MB in float32
+
+
+@dataclass(frozen=True, slots=True)
+class AudioInfo:
+    """What a file's header says.
+
+    Attributes:
+        rate_hz: Samples per second and channel.
+        channels: Number of channels.
+        seconds: Duration; None where the header does not say.
+    """
+
+    rate_hz: int
+    channels: int
+    seconds: float | None
+
+
+def probe(path: Path) -> AudioInfo | None:
+    """Read a file's header; None where it is not audio that can be decoded.
+
+    Raises:
+        OSError: The file cannot be opened.
+    """
+    import soundfile
+
+    with path.open("rb") as file:
+        try:
+            with soundfile.SoundFile(file) as sound:
+                known = sound.samplerate > 0 and 0 <= sound.frames < _UNKNOWN_FRAMES
+                seconds = sound.frames / sound.samplerate if known else None
+                return AudioInfo(sound.samplerate, sound.channels, seconds)
+        except (soundfile.LibsndfileError, RuntimeError, TypeError, ValueError):
+            return None
+
+
+def read_clip(path: Path, start_s: float, end_s: float | None, rate_hz: int) -> Samples:
+    """Decode a clip: channels averaged, then resampled, in float32.
+
+    Args:
+        path: wav, flac, ogg, mp3, or anything else that libsndfile decodes.
+        start_s: Where the clip begins, in seconds.
+        end_s: Where it ends, in seconds; None is the end of the file.
+        rate_hz: The rate to resample to, by `torchaudio.functional.resample`'s method and defaults.
+
+    Shape:
+        Output: [samples].
+
+    Raises:
+        ClipError: `io` where the file cannot be read, `content` where it holds no usable clip.
+    """
+    try:
+        with path.open("rb") as file:
+            samples, native_hz = _decode(file, start_s, end_s)
+    except OSError as error:
+        raise ClipError("io", f"cannot be read ({error.strerror or error})") from error
+    if not np.isfinite(samples).all():
+        bad = int(np.count_nonzero(~np.isfinite(samples)))
+        raise ClipError("content", f"{bad} of {samples.size} samples are NaN or infinite")
+    if samples.min() == samples.max():
+        raise ClipError("content", f"silent: all {samples.size} samples are {samples[0]:g}")
+    return samples if native_hz == rate_hz else _resampler(native_hz, rate_hz)(samples)
+
+
+def _decode(file: BinaryIO, start_s: float, end_s: float | None) -> tuple[Samples, int]:
+    import soundfile
+
+    size = file.seek(0, 2)
+    file.seek(0)
+    if size == 0:
+        raise ClipError("content", "the file is empty (0 bytes)")
+    missing = _missing_wav_bytes(file, size)
+    if missing:
+        raise ClipError("content", f"truncated: its header promises {missing} bytes more")
+    file.seek(0)
+    try:
+        with soundfile.SoundFile(file) as sound:
+            return _read_frames(sound, start_s, end_s), sound.samplerate
+    except (soundfile.LibsndfileError, RuntimeError, TypeError, ValueError) as error:
+        text = str(error).rpartition(": ")[2].strip().rstrip(".")
+        raise ClipError("content", f"not audio that can be decoded ({text})") from error
+
+
+def _read_frames(sound: soundfile.SoundFile, start_s: float, end_s: float | None) -> Samples:
+    """The clip's samples at the file's own rate, channels averaged; read block by block."""
+    rate, total = sound.samplerate, sound.frames
+    low, high = RATE_LIMITS_HZ
+    if not low <= rate <= high:
+        raise ClipError("content", f"its sample rate is {rate} Hz; {low} to {high} Hz can be used")
+    known = 0 <= total < _UNKNOWN_FRAMES
+    start = round(start_s * rate)
+    wanted = (round(end_s * rate) if end_s is not None else total) - start
+    if known:
+        if start + wanted > total + _BOUND_SLACK_S * rate or start > total:
+            span = _span(start_s, end_s)
+            raise ClipError("content", f"{span} lies past the file's end at {total / rate:.3f} s")
+        wanted = min(wanted, total - start)
+    wanted = max(wanted, 0)
+    if known or end_s is not None:
+        _check_length(wanted / rate)
+    if start:
+        sound.seek(start)
+    blocks: list[Samples] = []
+    read = 0
+    while read < wanted:
+        block = sound.read(min(_BLOCK_FRAMES, wanted - read), dtype="float32", always_2d=True)
+        if not len(block):
+            break
+        blocks.append(block.mean(axis=1, dtype=np.float32))
+        read += len(block)
+        _check_length(read / rate)
+    if known and read < wanted:
+        there, promised = read / rate, wanted / rate
+        raise ClipError("content", f"truncated: {there:.3f} s of {promised:.3f} s are there")
+    if not read:
+        raise ClipError("content", "it holds no samples")
+    return np.concatenate(blocks)
+
+
+def _check_length(seconds: float) -> None:
+    if seconds > MAX_CLIP_S:
+        raise ClipError(
+            "content",
+            f"it lasts over {MAX_CLIP_S / 3600:g} h, the most for one clip; "
+            "cut it with start_s and end_s in a manifest",
+        )
+
+
+def _span(start_s: float, end_s: float | None) -> str:
+    return f"the clip from {start_s:g} s to {'its end' if end_s is None else f'{end_s:g} s'}"
+
+
+def _missing_wav_bytes(file: BinaryIO, size: int) -> int:
+    """How many bytes a RIFF/WAVE file's data chunk promises beyond the file's end.
+
+    libsndfile shortens such a file without a word. A size of 0 or near 2^32 is what a stream
+    writes before it knows better, and promises nothing.
+    """
+    file.seek(0)
+    head = file.read(12)
+    if len(head) < 12 or head[:4] != b"RIFF" or head[8:12] != b"WAVE":
+        return 0
+    position = 12
+    while position + 8 <= size:
+        file.seek(position)
+        name, length = struct.unpack("<4sI", file.read(8))
+        position += 8
+        if name == b"data":
+            streamed = length == 0 or length >= 0x7FFF_F000
+            return 0 if streamed else max(0, position + length - size)
+        position += length + (length & 1)
+    return 0
+
+
+@lru_cache(maxsize=4)
+def _resampler(from_hz: int, to_hz: int) -> Callable[[Samples], Samples]:
+    """The windowed-sinc resampler of torchaudio, its kernel computed once per pair of rates."""
+    import torch
+    import torchaudio
+
+    common = gcd(from_hz, to_hz)
+    up, down = to_hz // common, from_hz // common
+    kernel = up * (down + 2 * ceil(6 * down / min(up, down)))
+    if kernel > _MAX_KERNEL:
+        raise ClipError("content", f"its sample rate {from_hz} Hz has no small ratio to {to_hz} Hz")
+    transform: Any = torchaudio.transforms.Resample(from_hz, to_hz)
+
+    def resample(samples: Samples) -> Samples:
+        with torch.inference_mode():
+            output: Samples = transform(torch.from_numpy(samples)).numpy()
+        return output
+
+    return resample

@@ -1,0 +1,68 @@
+"""URDU-Dataset: 400 clips of Urdu talk shows with four emotions.
+
+File-name grammar, from the names themselves: `S<gender><speaker>_F<file>_<emotion>0<number>`. The
+speaker number counts within a gender, so gender and number together make the 29 speakers (18 men,
+11 women); the number alone would merge seven men with seven women.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import TYPE_CHECKING
+
+from embedcache.corpora import Example, audio_files
+from embedcache.utterance import Utterance
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LAYOUT = "Angry/SM1_F1_A01.wav and the like (folders Angry, Happy, Neutral, Sad; 400 clips)"
+LABELS = ("angry", "happy", "neutral", "sad")
+LICENCE = "none stated; its README allows research only, and the clips come from talk shows"
+CITATION = (
+    "S. Latif, A. Qayyum, M. Usman, J. Qadir (2018), Cross Lingual Speech Emotion Recognition: "
+    "Urdu vs. Western Languages, FIT 2018, arXiv 1812.10411"
+)
+CLIPS = 400
+
+EXAMPLE = Example(
+    audio=("Angry/SM4_F2_A054.wav", "Happy/SF4_F1_H0100.wav"),
+    ignored=("Happy/readme.wav",),
+    expected={
+        "SM4_F2_A054": {
+            "path": "Angry/SM4_F2_A054.wav",
+            "speaker": "M4",
+            "gender": "male",
+            "language": "ur",
+            "label": "angry",
+        },
+        "SF4_F1_H0100": {"speaker": "F4", "gender": "female", "label": "happy"},
+    },
+)
+
+_NAME = re.compile(r"S(?P<gender>[MF])(?P<speaker>\d+)_F\d+_(?P<emotion>[AHNS])0\d+", re.IGNORECASE)
+_log = logging.getLogger(__name__)
+
+
+def parse(root: Path) -> list[Utterance]:
+    """Every clip under `root` whose name follows the grammar."""
+    found = []
+    for path in audio_files(root):
+        match = _NAME.fullmatch(path.stem)
+        if match is None:
+            continue
+        gender = match["gender"].upper()
+        found.append(
+            Utterance(
+                id=path.stem,
+                path=path,
+                speaker=f"{gender}{int(match['speaker'])}",
+                gender="female" if gender == "F" else "male",
+                language="ur",
+                label=next(name for name in LABELS if name[0] == match["emotion"].lower()),
+            )
+        )
+    if found and len(found) < CLIPS:
+        _log.warning("urdu: %d of %d clips found", len(found), CLIPS)
+    return found
