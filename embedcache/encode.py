@@ -1,0 +1,177 @@
+"""Utterances to frames: decode, batch, encode, check. Extraction and inference share it.
+
+Batches follow from the clips' expected lengths alone, so the same clips give the same batches.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from embedcache.audio.decode import read_clip
+from embedcache.errors import ClipError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from embedcache.encoders import Encoder, Frames, Samples
+    from embedcache.utterance import Utterance
+
+StoredFrames = npt.NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class EncodeConfig:
+    """How clips are turned into frames.
+
+    Attributes:
+        max_seconds: Longest stretch that is encoded at once; a longer clip is cut into windows.
+        max_clips: The most clips in a batch.
+        max_batch_seconds: The most audio in a batch, padding included.
+    """
+
+    max_seconds: float = 60.0
+    max_clips: int = 1
+    max_batch_seconds: float = 600.0
+
+
+def batch_limits(device: str) -> tuple[int, float]:
+    """How many clips and how many seconds of audio a batch should hold at most on a device.
+
+    One clip alone keeps a CPU's matrix products busy, and padding would only add work; a GPU wants
+    hundreds of seconds at once.
+    """
+    return (1, 600.0) if device == "cpu" else (256, 600.0)
+
+
+def encode_clips(
+    encoder: Encoder, clips: Sequence[tuple[Utterance, float]], config: EncodeConfig
+) -> Iterator[tuple[int, Frames | ClipError]]:
+    """Decode and encode clips, in an order of its own.
+
+    Args:
+        encoder: Loaded.
+        clips: Utterances with their expected durations in seconds.
+        config: Batch and window limits.
+
+    Yields:
+        The clip's position in `clips`, with its frames [L, T, D] or why it has none.
+    """
+    rate_hz = encoder.spec.rate_hz
+    expected = [round(seconds * rate_hz) for _, seconds in clips]
+    for batch in make_batches(expected, config, rate_hz, encoder.spec.pads):
+        decoded: dict[int, Samples] = {}
+        for index in batch:
+            utterance = clips[index][0]
+            try:
+                decoded[index] = _decode(utterance, encoder)
+            except ClipError as error:
+                yield index, error
+        yield from _encode_decoded(encoder, decoded, round(config.max_seconds * rate_hz))
+
+
+def make_batches(
+    samples: Sequence[int], config: EncodeConfig, rate_hz: int, pads: bool
+) -> list[list[int]]:
+    """Group clips into batches of similar (or, without padding, equal) expected length.
+
+    Args:
+        samples: Expected length of each clip.
+        config: Limits; a clip longer than `max_seconds` gets a batch of its own.
+        rate_hz: Of `samples`.
+        pads: Whether clips of different lengths may share a batch.
+
+    >>> make_batches([300, 100, 200, 100], EncodeConfig(60, 2, 60), 100, pads=False)
+    [[1, 3], [2], [0]]
+    """
+    longest = config.max_seconds * rate_hz
+    budget = config.max_batch_seconds * rate_hz
+    batches: list[list[int]] = []
+    for index in sorted(range(len(samples)), key=lambda i: (samples[i], i)):
+        length = samples[index]
+        batch = batches[-1] if batches else []
+        fits = (
+            0 < len(batch) < config.max_clips
+            and length * (len(batch) + 1) <= budget
+            and length <= longest
+            and (pads or samples[batch[0]] == length)
+        )
+        if fits:
+            batch.append(index)
+        else:
+            batches.append([index])
+    return batches
+
+
+def to_storage(frames: Frames, dtype: np.dtype[Any]) -> StoredFrames:
+    """Cast frames for storage.
+
+    Raises:
+        ClipError: A value is not finite, or lies outside the storage dtype's range.
+    """
+    if not np.isfinite(frames).all():
+        raise ClipError("content", "the encoder gave frames that are NaN or infinite")
+    largest = float(np.abs(frames).max(initial=0.0))
+    if largest > np.finfo(dtype).max:
+        raise ClipError(
+            "content",
+            f"a frame value of {largest:.3g} does not fit {dtype}; use --store-dtype float32",
+        )
+    return frames.astype(dtype)
+
+
+def windows(samples: int, longest: int, hop: int, receptive: int) -> list[tuple[int, int]]:
+    """Cut a clip into stretches whose frames, one after the other, are on the whole clip's grid.
+
+    Args:
+        samples: Length of the clip.
+        longest: The most samples of a window.
+        hop: Samples from frame to frame.
+        receptive: Samples that one frame sees.
+
+    Returns:
+        (start, end) in samples; windows of nearly equal length, overlapping by what one frame sees
+        beyond the hop.
+
+    >>> windows(1000, longest=640, hop=320, receptive=400)
+    [(0, 400), (320, 720)]
+    """
+    frames = max(0, (samples - receptive) // hop + 1)
+    most = max(1, (longest - receptive) // hop + 1)
+    if frames <= most:
+        return [(0, samples)]
+    edges = np.linspace(0, frames, -(-frames // most) + 1).round().astype(int).tolist()
+    return [(start * hop, (end - 1) * hop + receptive) for start, end in pairwise(edges)]
+
+
+def _decode(utterance: Utterance, encoder: Encoder) -> Samples:
+    spec = encoder.spec
+    clip = read_clip(utterance.path, utterance.start_s, utterance.end_s, spec.rate_hz)
+    if not spec.frame_count(len(clip)):
+        raise ClipError(
+            "content",
+            f"shorter than one frame: {len(clip)} samples at {spec.rate_hz} Hz, "
+            f"{spec.id} needs {spec.receptive}",
+        )
+    return clip
+
+
+def _encode_decoded(
+    encoder: Encoder, decoded: dict[int, Samples], longest: int
+) -> Iterator[tuple[int, Frames]]:
+    spec = encoder.spec
+    together: dict[int, list[int]] = defaultdict(list)
+    for index, clip in decoded.items():
+        cuts = windows(len(clip), longest, spec.hop, spec.receptive)
+        if len(cuts) > 1:
+            parts = [encoder.encode([clip[start:end]])[0] for start, end in cuts]
+            yield index, np.concatenate(parts, axis=1)
+        else:
+            together[0 if spec.pads else len(clip)].append(index)
+    for indices in together.values():
+        yield from zip(indices, encoder.encode([decoded[i] for i in indices]), strict=True)

@@ -1,0 +1,165 @@
+"""Encoders: samples in, frames out. One module per family.
+
+An encoder plug-in is a module in this folder. It defines:
+
+- `IDS`: a literal dict, encoder id to one line for `ser encoders`; an id may end in a word in
+  capitals that stands for the user's own text (`pase:FILE`);
+- `load(encoder_id, layers, device, dtype) -> Encoder`.
+
+Ids that no family lists are taken for Hugging Face models. Torch is imported inside functions, so
+that listing loads nothing heavy.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from embedcache.errors import UsageError, unknown_name
+from embedcache.plugins import Plugin, plugins
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Samples = npt.NDArray[np.float32]
+Frames = npt.NDArray[np.float32]
+
+FALLBACK = "huggingface"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderSpec:
+    """What an encoder is, as far as a cache and its readers need to know.
+
+    Attributes:
+        id: As the user named it.
+        family: The plug-in.
+        config: Its configuration, as JSON values.
+        weights: Hash of its weights; empty where it has none.
+        trained: Whether the weights were trained; None where it has none.
+        rate_hz: Sample rate that it hears.
+        hop: Samples from one frame to the next.
+        receptive: Samples that one frame sees; a shorter clip has no frame.
+        dim: Values per frame (D).
+        layers: Names of the layers that it returns, in order.
+        last: Name of the layer that `last` stands for.
+        dtype: Compute dtype: `float32`, `bfloat16` or `float16`.
+        pads: Whether clips of different lengths may share a batch without a trace.
+    """
+
+    id: str
+    family: str
+    config: dict[str, Any]
+    weights: str
+    trained: bool | None
+    rate_hz: int
+    hop: int
+    receptive: int
+    dim: int
+    layers: tuple[str, ...]
+    last: str
+    dtype: str
+    pads: bool
+
+    @property
+    def frame_hz(self) -> float:
+        """Frames per second."""
+        return self.rate_hz / self.hop
+
+    def frame_count(self, samples: int) -> int:
+        """Number of frames (T) of a clip.
+
+        A frame needs its whole receptive field: (samples - receptive) // hop + 1, or none.
+        """
+        return max(0, (samples - self.receptive) // self.hop + 1)
+
+
+class Encoder(Protocol):
+    """An encoder that is loaded and ready."""
+
+    spec: EncoderSpec
+
+    def encode(self, clips: Sequence[Samples]) -> list[Frames]:
+        """Frames of each clip, which are the same whichever clips share the batch.
+
+        Args:
+            clips: Mono, at the encoder's rate, none shorter than its receptive field; of one
+                length unless the spec says that it pads.
+
+        Shape:
+            clips: [samples] each. Output: [L, T, D] each, float32.
+        """
+        ...
+
+
+def load_encoder(encoder_id: str, layers: str, device: str, dtype: str) -> Encoder:
+    """Load an encoder.
+
+    Args:
+        encoder_id: As listed by `ser encoders`, a local folder, or a Hugging Face hub id.
+        layers: `last`, `all`, or numbers such as `0,6,12`.
+        device: `cpu`, `cuda` or `cuda:1`.
+        dtype: Compute dtype, or `auto`: float32 on CPU, bfloat16 on GPU.
+
+    Raises:
+        UsageError: There is no such encoder or layer, or it cannot compute in this dtype.
+        SerError: Its files are damaged.
+    """
+    encoder: Encoder = _family(encoder_id).load().load(encoder_id, layers, device, dtype)
+    return encoder
+
+
+def parse_layers(layers: str, depth: int, last: str) -> tuple[str, ...]:
+    """Names of the wanted layers, in order.
+
+    Args:
+        layers: `last`, `all`, or numbers such as `0,6,12`.
+        depth: Number of blocks (N); layers 0..N exist.
+        last: Name of the layer that `last` stands for: `str(N)`, or `last` where it differs.
+
+    >>> parse_layers("all", 2, "last"), parse_layers("12,last,0", 12, "12")
+    (('0', '1', '2', 'last'), ('0', '12'))
+    """
+    numbers = [str(n) for n in range(depth + 1)]
+    names = numbers if last in numbers else [*numbers, last]
+    if layers.strip() == "all":
+        return tuple(names)
+    wanted = {last if part == "last" else part for part in map(str.strip, layers.split(","))}
+    for name in sorted(wanted):
+        if name not in names:
+            raise UsageError(
+                f"--layers '{layers}': there is no layer '{name}'; "
+                f"give last, all, or numbers from 0 to {depth} such as 0,{depth}"
+            )
+    return tuple(name for name in names if name in wanted)
+
+
+def encoder_ids() -> dict[str, str]:
+    """Every listed encoder id with its line, family after family."""
+    families = plugins("embedcache.encoders").values()
+    return {name: line for family in families for name, line in family.constants["IDS"].items()}
+
+
+def _family(encoder_id: str) -> Plugin:
+    families = plugins("embedcache.encoders")
+    for family in families.values():
+        if any(_matches(encoder_id, pattern) for pattern in family.constants["IDS"]):
+            return family
+    hub_id = re.fullmatch(r"[\w.-]+/[\w.-]+", encoder_id)
+    if hub_id or Path(encoder_id).expanduser().is_dir():
+        return families[FALLBACK]
+    if "/" in encoder_id:
+        raise UsageError(f"--encoder {encoder_id}: there is no such folder")
+    raise unknown_name("encoder", encoder_id, encoder_ids())
+
+
+def _matches(encoder_id: str, pattern: str) -> bool:
+    prefix, colon, word = pattern.partition(":")
+    if colon and word.isupper():
+        return encoder_id.startswith(f"{prefix}:") and len(encoder_id) > len(prefix) + 1
+    return encoder_id == pattern

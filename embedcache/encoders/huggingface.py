@@ -1,0 +1,370 @@
+"""Hugging Face speech encoders: wav2vec2, hubert, wavlm and their kin.
+
+From a hub id, a local folder, or `random:<preset>`, which is the real architecture with seeded
+random weights: for tests, benchmarks and offline demonstrations, never for results.
+
+Letters: B clips, T frames, D dimension, L layers.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from embedcache.encoders import Encoder, EncoderSpec, Frames, Samples, parse_layers
+from embedcache.errors import SerError, UsageError, unknown_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+IDS = {
+    "random:wav2vec2-tiny": "wav2vec2 with 2 blocks of width 64, untrained: for demonstrations",
+    "random:wav2vec2-base": "wav2vec2-base, untrained: for tests and benchmarks",
+    "random:wav2vec2-large-lv60": "wav2vec2-large-lv60, untrained: for tests and benchmarks",
+    "random:hubert-base": "hubert-base, untrained: for tests and benchmarks",
+    "random:hubert-large": "hubert-large, untrained: for tests and benchmarks",
+    "random:wavlm-base": "wavlm-base, untrained: for tests and benchmarks",
+    "random:wavlm-large": "wavlm-large, untrained: for tests and benchmarks",
+    "folder:PATH": "a local folder written by save_pretrained; its path alone will do",
+    "hub:ORG/NAME": "a Hugging Face hub id such as facebook/wav2vec2-base; it alone will do",
+}
+
+# Settings that differ from the library's defaults, which are those of the base models.
+_LARGE = {
+    "hidden_size": 1024,
+    "num_hidden_layers": 24,
+    "num_attention_heads": 16,
+    "intermediate_size": 4096,
+    "feat_extract_norm": "layer",
+    "do_stable_layer_norm": True,
+    "conv_bias": True,
+}
+_TINY = {
+    "hidden_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 128,
+    "conv_dim": (32,) * 7,
+    "num_conv_pos_embedding_groups": 4,
+}
+PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
+    "wav2vec2-tiny": ("wav2vec2", _TINY),
+    "wav2vec2-base": ("wav2vec2", {}),
+    "wav2vec2-large-lv60": ("wav2vec2", _LARGE),
+    "hubert-base": ("hubert", {}),
+    "hubert-large": ("hubert", {**_LARGE, "conv_bias": True}),
+    "wavlm-base": ("wavlm", {}),
+    "wavlm-large": ("wavlm", {**_LARGE, "conv_bias": False}),
+}
+
+# Families whose padded batches give each clip's own frames, as the tests prove. In the others the
+# convolutions between or before the blocks see the padding: their clips share a batch only where
+# they are of one length.
+CURED = frozenset({"wav2vec2", "hubert", "wavlm"})
+MODEL_TYPES = CURED | {"unispeech", "unispeech-sat", "data2vec-audio", "wav2vec2-conformer"}
+
+_DTYPES = ("float32", "bfloat16", "float16")
+_NORMALISE_FLOOR = 1e-7  # the variance floor of transformers' Wav2Vec2FeatureExtractor
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A model with its weights, before it is made ready."""
+
+    model: Any
+    trained: bool
+    rate_hz: int
+    normalise: bool
+
+
+def load(encoder_id: str, layers: str, device: str, dtype: str) -> Encoder:
+    """An encoder from a preset, a folder or the hub; frames come from its transformer blocks."""
+    import torch
+
+    if dtype not in ("auto", *_DTYPES):
+        raise UsageError(f"--dtype {dtype}: give auto, {', '.join(_DTYPES)}")
+    if dtype == "auto":
+        dtype = "float32" if device == "cpu" else "bfloat16"
+    # TF32 rounds float32 products to 10 bits: not what "float32" in the key says.
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    # WavLM's own attention passes a float bias and a boolean mask, which torch deprecates.
+    warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask", UserWarning)
+    return _Transformer(encoder_id, _source(encoder_id), layers, device, dtype)
+
+
+class _Transformer:
+    def __init__(
+        self, encoder_id: str, source: _Source, layers: str, device: str, dtype: str
+    ) -> None:
+        import torch
+
+        self._model = source.model.eval().requires_grad_(False)
+        self._normalise = source.normalise
+        self._device = torch.device(device)
+        self._dtype: torch.dtype = getattr(torch, dtype)
+        config = self._model.config
+        # Only the transformer's frames are wanted, at the transformer's rate.
+        self._model.adapter = None
+        weights = _weights_hash(self._model)
+        self._norm = _mask_group_norm(self._model)
+        depth = len(self._model.encoder.layers)
+        last = str(depth) if _ends_with_its_last_block(self._model) else "last"
+        self._model.to(self._device, self._dtype)
+        self.spec = EncoderSpec(
+            id=encoder_id,
+            family="huggingface",
+            config=_numeric_config(config) | {"normalise": source.normalise},
+            weights=weights,
+            trained=source.trained,
+            rate_hz=source.rate_hz,
+            hop=prod(config.conv_stride),
+            receptive=_receptive(config.conv_kernel, config.conv_stride),
+            dim=config.hidden_size,
+            layers=parse_layers(layers, depth, last),
+            last=last,
+            dtype=dtype,
+            pads=config.model_type in CURED,
+        )
+
+    def encode(self, clips: Sequence[Samples]) -> list[Frames]:
+        """Frames of each clip at the wanted layers: [L, T, D]."""
+        import torch
+
+        lengths = [len(clip) for clip in clips]
+        padded = len(set(lengths)) > 1
+        if padded and not self.spec.pads:
+            raise ValueError(f"{self.spec.id} encodes clips of one length at a time, not {lengths}")
+        batch = torch.zeros(len(clips), max(lengths))
+        for row, clip in zip(batch, clips, strict=True):
+            row[: len(clip)] = torch.from_numpy(_normalised(clip) if self._normalise else clip)
+        mask = None
+        if padded:
+            mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).long()
+            mask = mask.to(self._device)
+        with torch.inference_mode(), _clip_lengths(self._norm, lengths if padded else None):
+            hidden = self._hidden_states(batch.to(self._device, self._dtype), mask)
+        counts = [self.spec.frame_count(length) for length in lengths]
+        stacked = torch.stack([hidden[name] for name in self.spec.layers], dim=1)  # [B, L, T, D]
+        return [stacked[b, :, :count].float().cpu().numpy() for b, count in enumerate(counts)]
+
+    def _hidden_states(self, batch: Any, mask: Any) -> dict[str, Any]:
+        """The wanted layers by name; the others are never kept."""
+        blocks = self._model.encoder.layers
+        kept: dict[str, Any] = {}
+        hooks = []
+        for name in self.spec.layers:
+            if name == "0":
+                hooks.append(
+                    blocks[0].register_forward_pre_hook(_keep_input(kept), with_kwargs=True)
+                )
+            elif name.isdigit():
+                hooks.append(blocks[int(name) - 1].register_forward_hook(_keep_output(kept, name)))
+        try:
+            kept["last"] = self._model(batch, attention_mask=mask).last_hidden_state
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return kept
+
+
+def _keep_input(kept: dict[str, Any]) -> Any:
+    def hook(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        kept["0"] = args[0] if args else kwargs["hidden_states"]
+
+    return hook
+
+
+def _keep_output(kept: dict[str, Any], name: str) -> Any:
+    def hook(module: Any, args: tuple[Any, ...], output: Any) -> None:
+        kept[name] = output[0] if isinstance(output, tuple) else output
+
+    return hook
+
+
+def _normalised(clip: Samples) -> Samples:
+    """Zero mean and unit variance over the clip alone, as the library's feature extractor does."""
+    scaled: Samples = (clip - clip.mean()) / np.sqrt(clip.var() + _NORMALISE_FLOOR)
+    return scaled
+
+
+def _mask_group_norm(model: Any) -> Any:
+    """Give a group-norm model statistics over each clip's own frames; None for other models.
+
+    The first convolution of "group" models is followed by a norm over time, in which padding would
+    count. `_clip_lengths` tells the new module how many of its frames are the clip's.
+    """
+    import torch
+    from torch import nn
+
+    config = model.config
+    if config.model_type not in CURED or config.feat_extract_norm != "group":
+        return None
+
+    class ClipGroupNorm(nn.Module):
+        """Group norm with one channel a group, over the first frames of each clip."""
+
+        def __init__(self, norm: nn.GroupNorm, kernel: int, stride: int) -> None:
+            super().__init__()
+            self.norm = norm
+            self.kernel, self.stride = kernel, stride
+            self.lengths: list[int] | None = None
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:  # [B, C, T] -> [B, C, T]
+            if self.lengths is None:
+                output: torch.Tensor = self.norm(x)
+                return output
+            counts = [(n - self.kernel) // self.stride + 1 for n in self.lengths]
+            count = torch.tensor(counts, device=x.device)[:, None, None]
+            own = torch.arange(x.shape[-1], device=x.device) < count  # [B, 1, T]
+            wide = x.float()
+            mean = (wide * own).sum(-1, keepdim=True) / count
+            centred = (wide - mean) * own
+            variance = centred.square().sum(-1, keepdim=True) / count
+            scaled = centred * torch.rsqrt(variance + self.norm.eps)
+            weight, bias = self.norm.weight[:, None].float(), self.norm.bias[:, None].float()
+            return (scaled * weight + bias).to(x.dtype)
+
+    first = model.feature_extractor.conv_layers[0]
+    first.layer_norm = ClipGroupNorm(first.layer_norm, config.conv_kernel[0], config.conv_stride[0])
+    return first.layer_norm
+
+
+@contextmanager
+def _clip_lengths(norm: Any, lengths: list[int] | None) -> Iterator[None]:
+    """Within the block, a masked group norm counts only so many samples of each clip."""
+    if norm is None:
+        yield
+        return
+    norm.lengths = lengths
+    try:
+        yield
+    finally:
+        norm.lengths = None
+
+
+def _receptive(kernels: Sequence[int], strides: Sequence[int]) -> int:
+    """Samples that one frame of stacked convolutions sees: 1 + sum_i (k_i - 1) prod_{j<i} s_j.
+
+    >>> _receptive((10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2))
+    400
+    """
+    return 1 + sum((k - 1) * prod(strides[:i]) for i, k in enumerate(kernels))
+
+
+def _ends_with_its_last_block(model: Any) -> bool:
+    """Whether `last_hidden_state` is the last block's output, with no norm after it."""
+    import torch
+
+    kept: dict[str, Any] = {}
+    hook = model.encoder.layers[-1].register_forward_hook(_keep_output(kept, "N"))
+    noise = torch.randn(1, 4000, generator=torch.Generator().manual_seed(0))
+    try:
+        with torch.inference_mode():
+            last = model(noise).last_hidden_state
+    finally:
+        hook.remove()
+    return torch.equal(last, kept["N"])
+
+
+def _weights_hash(model: Any) -> str:
+    """xxh3-128 over every tensor's name, type, shape and bytes, in the order of names."""
+    import torch
+    import xxhash
+
+    digest = xxhash.xxh3_128()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().cpu().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _numeric_config(config: Any) -> dict[str, Any]:
+    """The configuration without what names a file, a version or a training setting."""
+    record = json.loads(config.to_json_string(use_diff=False))
+    left_out = ("_name_or_path", "transformers_version", "architectures", "dtype", "torch_dtype")
+    return {name: value for name, value in sorted(record.items()) if name not in left_out}
+
+
+def _source(encoder_id: str) -> _Source:
+    prefix, _, rest = encoder_id.partition(":")
+    if prefix == "random":
+        return _random(rest)
+    name = rest if prefix in ("folder", "hub") else encoder_id
+    folder = Path(name).expanduser()
+    if prefix != "hub" and folder.is_dir():
+        return _pretrained(str(folder), encoder_id)
+    if prefix == "folder":
+        raise UsageError(f"--encoder {encoder_id}: there is no such folder")
+    _require_local_or_reachable(name)
+    return _pretrained(name, encoder_id)
+
+
+def _random(preset: str) -> _Source:
+    import torch
+    from transformers import AutoConfig, AutoModel
+
+    if preset not in PRESETS:
+        raise unknown_name("preset", preset, PRESETS)
+    model_type, settings = PRESETS[preset]
+    config = AutoConfig.for_model(model_type, **settings)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = AutoModel.from_config(config)
+    return _Source(model, trained=False, rate_hz=16_000, normalise=True)
+
+
+def _pretrained(name: str, encoder_id: str) -> _Source:
+    from transformers import AutoConfig, AutoFeatureExtractor, AutoModel
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        config = AutoConfig.from_pretrained(name)
+        if config.model_type not in MODEL_TYPES:
+            raise UsageError(
+                f"--encoder {encoder_id} is a {config.model_type} model; "
+                f"frames can be had from {', '.join(sorted(MODEL_TYPES))}"
+            )
+        model, info = AutoModel.from_pretrained(name, output_loading_info=True)
+        extractor = AutoFeatureExtractor.from_pretrained(name)
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise SerError(f"--encoder {encoder_id} cannot be loaded: {reason}") from error
+    lacking = sorted(k for k in info["missing_keys"] if not k.startswith("masked_spec_embed"))
+    if lacking:
+        raise SerError(
+            f"--encoder {encoder_id} lacks {len(lacking)} of its weights (first {lacking[0]}), "
+            "which would be random: the checkpoint does not fit its config.json"
+        )
+    return _Source(model, True, int(extractor.sampling_rate), bool(extractor.do_normalize))
+
+
+def _require_local_or_reachable(name: str) -> None:
+    """Fail at once where a hub id is not in the local hub cache and the hub cannot be reached."""
+    from huggingface_hub import constants, model_info, try_to_load_from_cache
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    if isinstance(try_to_load_from_cache(name, "config.json"), str):
+        return
+    try:
+        if constants.HF_HUB_OFFLINE:
+            raise ConnectionError("HF_HUB_OFFLINE is set")
+        model_info(name, timeout=5)
+    except RepositoryNotFoundError as error:
+        raise UsageError(f"--encoder {name}: the Hugging Face hub has no such model") from error
+    except Exception as error:
+        presets = ", ".join(f"random:{preset}" for preset in PRESETS)
+        raise SerError(
+            f"--encoder {name} is not in the local Hugging Face cache and the hub cannot be "
+            "reached; offline there are logmel, mfcc, a local folder written by save_pretrained, "
+            f"and untrained: {presets}"
+        ) from error

@@ -1,0 +1,99 @@
+"""A dry run: what an extraction would encode, how much it would store, how long it would take."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from embedcache.encode import EncodeConfig, encode_clips
+from embedcache.request import (
+    find_serving,
+    frames_bytes,
+    identify_contents,
+    key_parts,
+    load_requested,
+    requested_utterances,
+)
+from embedcache.store.inventory import take_inventory
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from embedcache.encoders import Encoder
+    from embedcache.request import ExtractConfig
+    from embedcache.store.contents import Content
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What an extraction would do.
+
+    Attributes:
+        utterances: Number that the corpus lists.
+        hours: Of audio, by the files' headers.
+        frames_bytes: That the frames of all of them take in the cache.
+        to_encode: Number of contents that are not in the cache yet.
+        encode_s: Expected wall-clock seconds to encode those, from a few clips measured now.
+    """
+
+    utterances: int
+    hours: float
+    frames_bytes: int
+    to_encode: int
+    encode_s: float
+
+
+def estimate(config: ExtractConfig) -> Estimate:
+    """Say what an extraction would do, and write nothing but remembered file hashes.
+
+    Raises:
+        UsageError: Something was asked for that does not exist.
+        SerError: The corpus cannot be read.
+    """
+    _, wanted = requested_utterances(config)
+    encoder = load_requested(config)
+    spec = encoder.spec
+    parts = key_parts(spec, config)
+    contents, _ = identify_contents(wanted, config)
+    by_id = {content.id: content for content in contents.values()}
+    found = find_serving(config, parts)
+    todo = list(by_id.values())
+    if found:
+        state = take_inventory(found[0])
+        final = {content for content, skip in state.skips.items() if skip.kind == "content"}
+        todo = [c for c in todo if c.id not in state.rows and c.id not in final]
+    seconds = sum(content.seconds for content in contents.values())
+    return Estimate(
+        utterances=len(wanted),
+        hours=seconds / 3600,
+        frames_bytes=sum(frames_bytes(c.seconds, spec, parts) for c in by_id.values()),
+        to_encode=len(todo),
+        encode_s=_measure(encoder, todo, config),
+    )
+
+
+def _measure(encoder: Encoder, contents: Sequence[Content], config: ExtractConfig) -> float:
+    """Expected seconds to encode contents, from three clips around their median length."""
+    ranked = sorted(contents, key=lambda content: content.seconds)
+    middle = len(ranked) // 2
+    sample = [(c.utterance, c.seconds) for c in ranked[max(0, middle - 2) : middle + 2]]
+    seconds = sum(s for _, s in sample[1:])
+    if not seconds:
+        return 0.0
+    encoding = EncodeConfig(config.max_seconds)
+    list(encode_clips(encoder, sample[:1], encoding))  # the first call also sets things up
+    started = time.perf_counter()
+    list(encode_clips(encoder, sample[1:], encoding))
+    rate = (time.perf_counter() - started) / seconds
+    return rate * sum(content.seconds for content in contents)
+
+
+def describe_estimate(config: ExtractConfig) -> str:
+    """A dry run in words."""
+    found = estimate(config)
+    return (
+        f"{found.utterances} utterances, {found.hours:.2f} h of audio\n"
+        f"{found.frames_bytes / 1e6:.1f} MB of frames in the cache\n"
+        f"{found.to_encode} contents to encode, about {found.encode_s:.0f} s"
+    )

@@ -1,0 +1,279 @@
+"""Extraction: a corpus in, a cache on disk out; what is there already is not encoded again.
+
+read the corpus -> load the encoder -> find or make the cache -> identify contents -> plan
+-> encode and write the shards that are not there yet -> list what was skipped
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from embedcache.encode import EncodeConfig, batch_limits, encode_clips, to_storage
+from embedcache.errors import ClipError
+from embedcache.plugins import find
+from embedcache.request import (
+    ExtractConfig,
+    find_or_create,
+    frames_bytes,
+    identify_contents,
+    load_requested,
+    progress_bar,
+    requested_utterances,
+    resolve_device,
+)
+from embedcache.store import cache as store
+from embedcache.store.contents import Content, unchanged
+from embedcache.store.inventory import shard_path, take_inventory
+from embedcache.store.plan import PlannedShard, add_plan, deal
+from embedcache.store.shard import Row, Skip, write_shard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from embedcache.encoders import Encoder, EncoderSpec
+    from embedcache.utterance import Utterance
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extraction:
+    """What an extraction did.
+
+    Attributes:
+        folder: The cache.
+        utterances: Number that was asked for.
+        encoded: Number of contents encoded now.
+        encoded_s: Their audio, in seconds.
+        skips: Utterances of those asked for that have no frames: id, reason.
+        pending: Number of shards that other workers still have to write.
+        load_s: Wall-clock seconds until the encoder was ready.
+        identify_s: Wall-clock seconds to hash the audio files.
+        encode_s: Wall-clock seconds to decode, encode and write.
+    """
+
+    folder: Path
+    utterances: int
+    encoded: int
+    encoded_s: float
+    skips: list[tuple[str, str]]
+    pending: int
+    load_s: float
+    identify_s: float
+    encode_s: float
+
+
+def extract(config: ExtractConfig) -> Extraction:
+    """Run an extraction; run it again to resume it or to add what the corpus has gained.
+
+    Raises:
+        UsageError: Something was asked for that does not exist.
+        SerError: The corpus cannot be read, or the disk refused.
+    """
+    started = time.perf_counter()
+    corpus, wanted = requested_utterances(config)
+    encoder = load_requested(config)
+    loaded = time.perf_counter()
+    folder, meta = find_or_create(config, encoder.spec)
+    contents, unreadable = identify_contents(wanted, config)
+    _list_utterances(folder, corpus, wanted, contents)
+    identified = time.perf_counter()
+    by_id = {content.id: content for content in contents.values()}
+    _plan(folder, by_id, encoder.spec, meta, config)
+    ours, others = _share(take_inventory(folder).pending, by_id, config.worker)
+    if any(content not in by_id for shard in ours for content, _ in shard.rows):
+        # An earlier plan dealt contents beyond --limit into these shards.
+        by_id = {content.id: content for content in identify_contents(corpus, config)[0].values()}
+    if ours and meta.layers != encoder.spec.layers:
+        encoder = load_requested(replace(config, layers=",".join(meta.layers)))
+    encoded, encoded_s = _run(folder, meta, encoder, ours, by_id, config)
+    skips = _list_skipped(folder, contents, unreadable)
+    return Extraction(
+        folder=folder,
+        utterances=len(wanted),
+        encoded=encoded,
+        encoded_s=encoded_s,
+        skips=[(u.id, skips[u.id]) for u in wanted if u.id in skips],
+        pending=len(others),
+        load_s=loaded - started,
+        identify_s=identified - loaded,
+        encode_s=time.perf_counter() - identified,
+    )
+
+
+def run_and_describe(config: ExtractConfig) -> tuple[Path, bool]:
+    """Extract, and say on the log what was done; the cache, and whether all of it is there."""
+    done = extract(config)
+    for (reason, count), example in _reasons(done.skips).items():
+        _log.warning("%d not encoded, first %s: %s", count, example, reason)
+    speed = done.encoded_s / done.encode_s if done.encode_s else 0.0
+    _log.info(
+        "%d utterances: %d contents encoded now (%.1f min of audio, %.0f times real time), "
+        "%d skipped; start %.1f s, hashing %.1f s, encoding %.1f s",
+        done.utterances,
+        done.encoded,
+        done.encoded_s / 60,
+        speed,
+        len(done.skips),
+        done.load_s,
+        done.identify_s,
+        done.encode_s,
+    )
+    if done.pending:
+        _log.info("%d shards are left to other workers", done.pending)
+    return done.folder, not done.skips
+
+
+def _reasons(skips: Sequence[tuple[str, str]]) -> dict[tuple[str, int], str]:
+    """Skipped utterances by reason: how many, and the first of them."""
+    counts = Counter(reason for _, reason in skips)
+    first = {reason: name for name, reason in reversed(skips)}
+    return {(reason, count): first[reason] for reason, count in counts.most_common()}
+
+
+def _list_utterances(
+    folder: Path,
+    corpus: Sequence[Utterance],
+    wanted: Sequence[Utterance],
+    contents: dict[str, Content],
+) -> None:
+    """Write the corpus's list; utterances beyond --limit stay in it as they were."""
+    old = {utterance.id: content for utterance, content in store.read_utterances(folder)}
+    asked = {utterance.id for utterance in wanted}
+    if old and not old.keys() & {u.id for u in corpus}:
+        _log.warning(
+            "%s listed %d other utterances, none of which is in this --root; give each data set a "
+            "name of its own, such as folder:NAME or manifest:NAME",
+            folder,
+            len(old),
+        )
+    pairs = []
+    for utterance in corpus:
+        if utterance.id in asked:
+            content = contents.get(utterance.id)
+            pairs.append((utterance, content.id if content else ""))
+        elif utterance.id in old:
+            pairs.append((utterance, old[utterance.id]))
+    store.write_utterances(folder, pairs)
+
+
+def _plan(
+    folder: Path,
+    by_id: dict[str, Content],
+    spec: EncoderSpec,
+    meta: store.Meta,
+    config: ExtractConfig,
+) -> None:
+    """Plan what no earlier plan holds; where another process plans first, plan what is left."""
+    while new := take_inventory(folder).unplanned(by_id):
+        rows = (
+            (c, by_id[c].utterance.id, frames_bytes(by_id[c].seconds, spec, meta.parts))
+            for c in new
+        )
+        if add_plan(folder, deal(rows, round(config.shard_mb * 1e6))):
+            return
+
+
+def _share(
+    pending: Sequence[PlannedShard], wanted: dict[str, Content], worker: tuple[int, int]
+) -> tuple[list[PlannedShard], list[PlannedShard]]:
+    """The pending shards that hold something wanted: this worker's, and the others'."""
+    shards = [s for s in pending if any(content in wanted for content, _ in s.rows)]
+    number, count = worker
+    ours = shards[number::count]
+    return ours, [shard for shard in shards if shard not in ours]
+
+
+def _run(
+    folder: Path,
+    meta: store.Meta,
+    encoder: Encoder,
+    shards: Sequence[PlannedShard],
+    by_id: dict[str, Content],
+    config: ExtractConfig,
+) -> tuple[int, float]:
+    """Encode and write shards; number of contents encoded, and their seconds of audio."""
+    engine = find("embedcache.engines", "engine", config.engine).load()
+    max_clips, max_batch_s = batch_limits(resolve_device(config.device))
+    encoding = EncodeConfig(config.max_seconds, max_clips, max_batch_s)
+    with progress_bar(sum(len(shard.rows) for shard in shards), "encoding") as bar:
+
+        def work(shard: PlannedShard) -> tuple[int, float]:
+            return _encode_shard(folder, meta, encoder, shard, by_id, encoding, bar.update)
+
+        done = list(engine.run(shards, work))
+    return sum(count for count, _ in done), sum(seconds for _, seconds in done)
+
+
+def _encode_shard(
+    folder: Path,
+    meta: store.Meta,
+    encoder: Encoder,
+    shard: PlannedShard,
+    by_id: dict[str, Content],
+    config: EncodeConfig,
+    tick: Callable[[], object],
+) -> tuple[int, float]:
+    path = shard_path(folder, shard.name)
+    if path.exists():  # another process was faster
+        return 0, 0.0
+    dtype = np.dtype(meta.parts.store_dtype)
+    clips = [(by_id[c].utterance, by_id[c].seconds) if c in by_id else None for c, _ in shard.rows]
+    present = [i for i, clip in enumerate(clips) if clip]
+    rows: dict[int, Row] = {}
+    skips: dict[int, Skip] = {}
+    for i in set(range(len(clips))) - set(present):
+        skips[i] = Skip(*shard.rows[i], "io", "its file is not in the corpus any more")
+    todo = [clip for clip in clips if clip]
+    for position, result in encode_clips(encoder, todo, config):
+        i = present[position]
+        content, utterance = shard.rows[i]
+        try:
+            if isinstance(result, ClipError):
+                raise result
+            _require_unchanged(by_id[content])
+            rows[i] = Row(content, utterance, to_storage(result, dtype))
+        except ClipError as error:
+            skips[i] = Skip(content, utterance, error.kind, str(error))
+        tick()
+    shape = len(meta.layers), meta.dim
+    write_shard(
+        path,
+        meta.key,
+        [rows[i] for i in sorted(rows)],
+        [skips[i] for i in sorted(skips)],
+        shape,
+        dtype,
+    )
+    return len(rows), sum(by_id[shard.rows[i][0]].seconds for i in rows)
+
+
+def _require_unchanged(content: Content) -> None:
+    try:
+        same = unchanged(content)
+    except OSError as error:
+        raise ClipError("io", f"cannot be read ({error.strerror or error})") from error
+    if not same:
+        raise ClipError("io", "its file changed while it was encoded")
+
+
+def _list_skipped(
+    folder: Path, contents: dict[str, Content], unreadable: dict[str, str]
+) -> dict[str, str]:
+    """Write what of the whole list has no frames, and why; the reasons by utterance id."""
+    known = take_inventory(folder).skips
+    skips = []
+    for utterance, content in store.read_utterances(folder):
+        if utterance.id in unreadable:
+            skips.append(Skip("", utterance.id, "io", unreadable[utterance.id]))
+        elif content in known:
+            skips.append(replace(known[content], utterance_id=utterance.id))
+    store.write_skipped(folder, skips)
+    return {skip.utterance_id: skip.reason for skip in skips}

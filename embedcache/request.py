@@ -1,0 +1,221 @@
+"""What is asked of an extraction, and the corpus, encoder and cache that it means."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from tqdm import tqdm
+
+from embedcache.corpora import read_corpus
+from embedcache.encoders import load_encoder
+from embedcache.errors import SerError, UsageError
+from embedcache.store import cache as store
+from embedcache.store.atomic import remove_stale
+from embedcache.store.contents import Content, identify
+from embedcache.store.key import KeyParts, cache_key
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from embedcache.encoders import Encoder, EncoderSpec
+    from embedcache.utterance import Utterance
+
+CONDITIONING = {"channels": "mean", "resample": "torchaudio sinc, its defaults"}
+STORE_DTYPES = ("float16", "float32")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtractConfig:
+    """What to extract, with which encoder, to where.
+
+    Attributes:
+        corpus: `PLUGIN` or `PLUGIN:NAME`.
+        root: Where the corpus lies.
+        encoder: Encoder id.
+        layers: `last`, `all`, or numbers such as `0,6,12`.
+        cache_dir: Folder of all caches.
+        device: `auto`, `cpu`, `cuda` or `cuda:1`.
+        dtype: Compute dtype, or `auto`.
+        store_dtype: `float16` or `float32`.
+        shard_mb: The most megabytes of frames that a shard should hold.
+        max_seconds: Longest stretch of audio that is encoded at once.
+        limit: Only so many of the corpus's first utterances; 0 is all.
+        engine: How shards are mapped onto workers.
+        worker: This worker's number (from 0) and the number of workers that share the work.
+    """
+
+    corpus: str
+    root: Path
+    encoder: str = "logmel"
+    layers: str = "last"
+    cache_dir: Path = Path("cache")
+    device: str = "auto"
+    dtype: str = "auto"
+    store_dtype: str = "float16"
+    shard_mb: float = 64.0
+    max_seconds: float = 60.0
+    limit: int = 0
+    engine: str = "local"
+    worker: tuple[int, int] = (0, 1)
+
+    def __post_init__(self) -> None:
+        if self.store_dtype not in STORE_DTYPES:
+            allowed = " or ".join(STORE_DTYPES)
+            raise UsageError(f"--store-dtype {self.store_dtype}: give {allowed}")
+        for name in ("shard_mb", "max_seconds"):
+            value = getattr(self, name)
+            if not 0 < value < float("inf"):
+                raise UsageError(f"--{name.replace('_', '-')} {value:g}: give a number above 0")
+        if self.limit < 0:
+            raise UsageError(f"--limit {self.limit}: give 1 or more, or leave it out for all")
+        number, count = self.worker
+        if not 0 <= number < count:
+            raise UsageError(
+                f"--worker {number}/{count}: give I/N with I from 0 to N-1, such as 0/4"
+            )
+
+
+def parse_worker(text: str) -> tuple[int, int]:
+    """`I/N` as two numbers.
+
+    Raises:
+        UsageError: It is written otherwise.
+    """
+    number, slash, count = text.partition("/")
+    if not (slash and number.isdigit() and count.isdigit()):
+        raise UsageError(f"--worker {text}: give I/N, such as 0/4")
+    return int(number), int(count)
+
+
+def requested_utterances(config: ExtractConfig) -> tuple[list[Utterance], list[Utterance]]:
+    """All utterances of the corpus, and those that are asked for."""
+    corpus = read_corpus(config.corpus, config.root)
+    return corpus, corpus[: config.limit or None]
+
+
+def load_requested(config: ExtractConfig) -> Encoder:
+    """Load the encoder on the device; say so where it is untrained."""
+    device = resolve_device(config.device)
+    encoder = load_encoder(config.encoder, config.layers, device, config.dtype)
+    if encoder.spec.trained is False:
+        _log.info("%s is untrained: its frames serve tests, not results", config.encoder)
+    return encoder
+
+
+def resolve_device(device: str) -> str:
+    """`auto` becomes a GPU where there is one; a GPU that is not there is an error."""
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    name, _, number = device.partition(":")
+    if name not in ("cpu", "cuda") or (number and not number.isdigit()):
+        raise UsageError(f"--device {device}: give auto, cpu, cuda or a GPU's number as in cuda:1")
+    count = torch.cuda.device_count() if name == "cuda" else 1
+    if int(number or 0) >= count:
+        raise UsageError(f"--device {device}: torch sees {count} GPUs here; give --device cpu")
+    return device
+
+
+def key_parts(spec: EncoderSpec, config: ExtractConfig) -> KeyParts:
+    """What the cache's numbers will depend on."""
+    return KeyParts(
+        family=spec.family,
+        config=spec.config,
+        weights=spec.weights,
+        layers=spec.layers,
+        compute_dtype=spec.dtype,
+        conditioning=CONDITIONING,
+        max_seconds=config.max_seconds,
+        rate_hz=spec.rate_hz,
+        store_dtype=config.store_dtype,
+    )
+
+
+def find_serving(config: ExtractConfig, parts: KeyParts) -> tuple[Path, store.Meta] | None:
+    """The cache that serves a request: the very one, else one with more layers."""
+    serving = []
+    for folder in store.list_caches(config.cache_dir, config.corpus):
+        try:
+            meta = store.read_meta(folder)
+        except SerError as error:
+            _log.warning("%s", error)
+            continue
+        if meta.parts.covers(parts):
+            serving.append((meta.layers != parts.layers, folder, meta))
+    return min(serving, key=lambda found: found[:2])[1:] if serving else None
+
+
+def find_or_create(config: ExtractConfig, spec: EncoderSpec) -> tuple[Path, store.Meta]:
+    """The cache that serves a request; a new one is described on disk before it is filled."""
+    parts = key_parts(spec, config)
+    found = find_serving(config, parts)
+    if found:
+        folder, meta = found
+        if meta.layers != parts.layers:
+            held = ", ".join(meta.layers)
+            _log.info("reusing %s, which holds layers %s", folder, held)
+        if meta.versions != _versions():
+            _log.warning(
+                "%s was begun with %s: new frames may differ in their last bits",
+                folder,
+                ", ".join(f"{name} {v}" for name, v in meta.versions.items()),
+            )
+        remove_stale(folder)
+        remove_stale(folder / "shards")
+        remove_stale(folder / "plans")
+        return folder, meta
+    key = cache_key(parts)
+    folder = store.cache_folder(config.cache_dir, config.corpus, config.encoder, key)
+    meta = store.Meta(
+        corpus=config.corpus,
+        key=key,
+        parts=parts,
+        encoder_id=config.encoder,
+        trained=spec.trained,
+        dim=spec.dim,
+        frame_hz=spec.frame_hz,
+        last=spec.last,
+        versions=_versions(),
+    )
+    store.write_meta(folder, meta)
+    return folder, meta
+
+
+def identify_contents(
+    utterances: Sequence[Utterance], config: ExtractConfig
+) -> tuple[dict[str, Content], dict[str, str]]:
+    """Contents by utterance id, and why the files of others cannot be read."""
+    memory = store.hash_memory(config.cache_dir, config.corpus)
+    with progress_bar(len(utterances), "hashing") as bar:
+        return identify(utterances, memory, bar.update)
+
+
+def frames_bytes(seconds: float, spec: EncoderSpec, parts: KeyParts) -> int:
+    """Expected bytes of a clip's frames in the cache."""
+    frames = spec.frame_count(round(seconds * spec.rate_hz))
+    return frames * len(parts.layers) * spec.dim * np.dtype(parts.store_dtype).itemsize
+
+
+def progress_bar(total: int, what: str) -> tqdm[Any]:
+    """A progress bar on stderr, shown on a terminal for what takes over two seconds."""
+    return tqdm(total=total, desc=what, unit="clip", delay=2, disable=None, leave=False)
+
+
+def _versions() -> dict[str, str]:
+    names = ("ser-embedcache", "torch", "torchaudio", "transformers", "numpy", "soundfile")
+    return {name: _version(name) for name in names}
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,127 @@
+"""Files and folders that exist whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+_MARK = ".tmp-"
+_STALE_S = 24 * 3600.0
+
+
+def write_whole(path: Path, data: bytes | memoryview) -> None:
+    """Write a file beside its place, force it to disk, then move it there.
+
+    Raises:
+        OSError: The disk refused; nothing is left behind.
+    """
+    with _temporary(path) as temporary:
+        _write(temporary, data)
+        temporary.replace(path)
+    _sync_folder(path.parent)
+
+
+def write_new(path: Path, data: bytes) -> bool:
+    """Like `write_whole`, but never over an existing file: False where there is one already.
+
+    Of two processes that write the same path at once, one gets True.
+    """
+    with _temporary(path) as temporary:
+        _write(temporary, data)
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return False
+        except OSError:  # a file system without hard links
+            if path.exists():
+                return False
+            temporary.replace(path)
+    _sync_folder(path.parent)
+    return True
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder to fill that takes the place of `path` once the block has ended without error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _temporary(path) as temporary:
+        temporary.mkdir()
+        yield temporary
+        for file in temporary.iterdir():
+            _sync_file(file)
+        with _temporary(path) as replaced:
+            with suppress(FileNotFoundError):
+                path.rename(replaced)
+            temporary.rename(path)
+    _sync_folder(path.parent)
+
+
+def remove_stale(folder: Path) -> None:
+    """Remove what processes that were killed have left in a folder.
+
+    A leftover's name holds its host and process; it goes when that process is gone, or after a day
+    where the host is another one.
+    """
+    for path in folder.glob(f"{_MARK}*"):
+        host, _, process = path.name.removeprefix(_MARK).rpartition("-")[0].rpartition("-")
+        if host == socket.gethostname() and process.isdigit():
+            stale = not _alive(int(process))
+        else:
+            stale = time.time() - path.stat().st_mtime > _STALE_S
+        if stale:
+            _remove(path)
+
+
+@contextmanager
+def _temporary(path: Path) -> Iterator[Path]:
+    name = f"{_MARK}{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    temporary = path.parent / name
+    try:
+        yield temporary
+    finally:
+        _remove(temporary)
+
+
+def _write(path: Path, data: bytes | memoryview) -> None:
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_file(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    with suppress(OSError):  # not every file system can
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _remove(path: Path) -> None:
+    with suppress(FileNotFoundError):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

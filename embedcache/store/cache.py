@@ -1,0 +1,185 @@
+"""The cache folder: its description, its list of utterances, and finding one among others.
+
+cache/<corpus>/files.json                  remembered hashes of audio files
+cache/<corpus>/<encoder>-<key>/meta.json          what made it: never changed
+                               utterances.jsonl   one utterance a line, and its content
+                               skipped.jsonl      what was not encoded, and why
+                               plans/             which contents go into which shard
+                               shards/            the frames
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from embedcache.errors import SerError, UsageError, disk_errors
+from embedcache.store.atomic import write_whole
+from embedcache.store.key import KeyParts
+from embedcache.store.shard import Skip
+from embedcache.utterance import Utterance
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meta:
+    """What made a cache.
+
+    Attributes:
+        corpus: `PLUGIN` or `PLUGIN:NAME`.
+        key: Hash of `parts`.
+        parts: Everything that changes the numbers.
+        encoder_id: The encoder as the user named it.
+        trained: Whether its weights were trained; None where it has none.
+        dim: Values per frame (D).
+        frame_hz: Frames per second.
+        last: Name of the layer that `last` stands for.
+        versions: Of the libraries that the first extraction ran with.
+    """
+
+    corpus: str
+    key: str
+    parts: KeyParts
+    encoder_id: str
+    trained: bool | None
+    dim: int
+    frame_hz: float
+    last: str
+    versions: dict[str, str]
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the stored layers."""
+        return self.parts.layers
+
+
+def cache_folder(cache_dir: Path, corpus: str, encoder_id: str, key: str) -> Path:
+    """Where a cache lies."""
+    return corpus_folder(cache_dir, corpus) / f"{slug(encoder_id)}-{key}"
+
+
+def corpus_folder(cache_dir: Path, corpus: str) -> Path:
+    """Where all caches of a corpus lie."""
+    return cache_dir / corpus.replace(":", "-")
+
+
+def hash_memory(cache_dir: Path, corpus: str) -> Path:
+    """The file that remembers hashes of a corpus's audio files."""
+    return corpus_folder(cache_dir, corpus) / "files.json"
+
+
+def slug(encoder_id: str) -> str:
+    """An encoder id as a part of a folder name.
+
+    >>> slug("random:wav2vec2-tiny"), slug("facebook/wav2vec2-base"), slug("/models/my encoder/")
+    ('random-wav2vec2-tiny', 'facebook-wav2vec2-base', 'my-encoder')
+    """
+    name = encoder_id.rstrip("/")
+    if name.startswith(("/", ".", "~")):
+        name = name.rpartition("/")[2]
+    return re.sub(r"[^A-Za-z0-9._+]+", "-", name).strip("-.") or "encoder"
+
+
+def write_meta(folder: Path, meta: Meta) -> None:
+    """Describe a new cache."""
+    record = {"format": FORMAT, **asdict(meta), "parts": meta.parts.to_json()}
+    _write_json(folder / "meta.json", record)
+
+
+def read_meta(folder: Path) -> Meta:
+    """Read what made a cache.
+
+    Raises:
+        UsageError: There is no cache in this folder.
+        SerError: Its description is damaged or of another format version.
+    """
+    path = folder / "meta.json"
+    if not path.is_file():
+        raise UsageError(f"{folder} is no cache: it holds no meta.json; see `ser cache ls`")
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if record.pop("format") != FORMAT:
+            raise SerError(f"{folder} has another format than {FORMAT}; extract it again")
+        return Meta(**{**record, "parts": KeyParts.from_json(record["parts"])})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SerError(f"{path} is damaged ({error}); extract the corpus again") from error
+
+
+def write_utterances(folder: Path, pairs: Iterable[tuple[Utterance, str]]) -> None:
+    """Write the corpus's utterances with their content ids."""
+    records = ({**utterance.to_json(), "content_id": content} for utterance, content in pairs)
+    _write_jsonl(folder / "utterances.jsonl", records)
+
+
+def read_utterances(folder: Path) -> list[tuple[Utterance, str]]:
+    """The corpus's utterances with their content ids; none where nothing was written yet."""
+    records = _read_jsonl(folder / "utterances.jsonl")
+    return [(Utterance.from_json(record), record["content_id"]) for record in records]
+
+
+def write_skipped(folder: Path, skips: Iterable[Skip]) -> None:
+    """Write what was not encoded, and why."""
+    _write_jsonl(folder / "skipped.jsonl", (asdict(skip) for skip in skips))
+
+
+def read_skipped(folder: Path) -> list[Skip]:
+    """What was not encoded, and why."""
+    return [Skip(**record) for record in _read_jsonl(folder / "skipped.jsonl")]
+
+
+def list_caches(cache_dir: Path, corpus: str | None = None) -> list[Path]:
+    """All caches below a folder, or those of one corpus."""
+    folders = [corpus_folder(cache_dir, corpus)] if corpus else sorted(cache_dir.glob("*"))
+    return [path.parent for folder in folders for path in sorted(folder.glob("*/meta.json"))]
+
+
+def find_cache(cache_dir: Path, corpus: str, encoder_id: str | None = None) -> Path:
+    """The one cache of a corpus, or of a corpus and an encoder.
+
+    Raises:
+        UsageError: There is none, or more than one fits.
+    """
+    found = list_caches(cache_dir, corpus)
+    fitting = [p for p in found if encoder_id in (None, read_meta(p).encoder_id)]
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        names = "\n  ".join(str(path) for path in fitting)
+        raise UsageError(
+            f"{len(fitting)} caches of {corpus} fit; name one with --cache or --encoder:\n  {names}"
+        )
+    wish = f"{corpus} with encoder {encoder_id}" if encoder_id else corpus
+    others = f"; there are: {', '.join(p.name for p in found)}" if found else ""
+    command = f"ser extract --corpus {corpus} --root DIR --encoder {encoder_id or 'ID'}"
+    raise UsageError(f"no cache of {wish} in {cache_dir}{others}; make it with `{command}`")
+
+
+def _write_json(path: Path, record: dict[str, Any]) -> None:
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def _write_jsonl(path: Path, records: Iterable[dict[str, Any]]) -> None:
+    text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+    with disk_errors(path):
+        write_whole(path, text.encode())
+
+
+def _read_jsonl(path: Path) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
+    records = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            records.append(json.loads(line))
+        except ValueError as error:
+            raise SerError(f"{path} line {number} is damaged ({error})") from error
+    return records

@@ -1,0 +1,152 @@
+"""Contents: what an utterance sounds like, named by a hash and not by its file's name.
+
+A content is an audio file's bytes, the clip's bounds in it, and the view. Several utterances may
+share one; a moved or renamed file keeps it, a changed file gets another.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import xxhash
+
+from embedcache.audio.decode import probe
+from embedcache.errors import disk_errors
+from embedcache.store.atomic import write_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from embedcache.utterance import Utterance
+
+_RACY_NS = 2_000_000_000
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """What is remembered of an audio file.
+
+    Attributes:
+        size: Bytes.
+        mtime_ns: Time of its last change, in nanoseconds.
+        hash: xxh3-128 of its bytes, in hexadecimal.
+        seconds: Duration by its header; None where that does not say.
+    """
+
+    size: int
+    mtime_ns: int
+    hash: str
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """One thing to encode, and where it can be read.
+
+    Attributes:
+        id: The content's hash, 32 hexadecimal digits.
+        utterance: The first utterance with this content.
+        facts: Of its file.
+        seconds: Its expected duration; 0 where unknown.
+    """
+
+    id: str
+    utterance: Utterance
+    facts: FileFacts
+    seconds: float
+
+
+def content_id(file_hash: str, start_s: float, end_s: float | None, view: str) -> str:
+    """Hash of a file's hash, the clip's bounds and the view."""
+    text = f"{file_hash}\n{float(start_s)!r}\n{end_s!r}\n{view}"
+    return xxhash.xxh3_128_hexdigest(text.encode())
+
+
+def identify(
+    utterances: Iterable[Utterance], memory: Path, tick: Callable[[], object] = lambda: None
+) -> tuple[dict[str, Content], dict[str, str]]:
+    """The content of each utterance.
+
+    Args:
+        utterances: In the corpus's order.
+        memory: File that remembers hashes by path, size and modification time.
+        tick: Called once per utterance.
+
+    Returns:
+        Contents by utterance id, and for those whose file cannot be read the reason by id.
+    """
+    known = _load(memory)
+    seen: dict[str, FileFacts] = {}
+    found: dict[str, Content] = {}
+    unreadable: dict[str, str] = {}
+    for utterance in utterances:
+        path = utterance.path.absolute()
+        try:
+            facts = seen.get(str(path)) or _facts(path, known.get(str(path)))
+        except OSError as error:
+            unreadable[utterance.id] = f"cannot be read ({error.strerror or error})"
+        else:
+            seen[str(path)] = facts
+            found[utterance.id] = _content(utterance, facts)
+        tick()
+    _save(memory, known, seen)
+    return found, unreadable
+
+
+def unchanged(content: Content) -> bool:
+    """Whether a content's file still has the size and time that it was hashed with.
+
+    Raises:
+        OSError: The file is gone.
+    """
+    status = content.utterance.path.stat()
+    return (status.st_size, status.st_mtime_ns) == (content.facts.size, content.facts.mtime_ns)
+
+
+def _content(utterance: Utterance, facts: FileFacts) -> Content:
+    name = content_id(facts.hash, utterance.start_s, utterance.end_s, utterance.view)
+    end_s = facts.seconds if utterance.end_s is None else utterance.end_s
+    seconds = max(0.0, (end_s or 0.0) - utterance.start_s)
+    return Content(name, utterance, facts, seconds)
+
+
+def _facts(path: Path, remembered: FileFacts | None) -> FileFacts:
+    status = path.stat()
+    if remembered and (remembered.size, remembered.mtime_ns) == (
+        status.st_size,
+        status.st_mtime_ns,
+    ):
+        return remembered
+    digest = xxhash.xxh3_128()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    info = probe(path)
+    seconds = info.seconds if info else None
+    return FileFacts(status.st_size, status.st_mtime_ns, digest.hexdigest(), seconds)
+
+
+def _load(memory: Path) -> dict[str, FileFacts]:
+    try:
+        records = json.loads(memory.read_text(encoding="utf-8"))
+        return {path: FileFacts(*record) for path, record in records.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}  # a memory only saves time
+
+
+def _save(memory: Path, known: dict[str, FileFacts], seen: dict[str, FileFacts]) -> None:
+    # A file that changed within the clock's grain could change again unseen: do not remember it.
+    now = time.time_ns()
+    settled = {p: f for p, f in seen.items() if abs(now - f.mtime_ns) > _RACY_NS}
+    merged = {**known, **settled}
+    if merged == known:
+        return
+    records = {p: (f.size, f.mtime_ns, f.hash, f.seconds) for p, f in sorted(merged.items())}
+    with disk_errors(memory):
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(memory, json.dumps(records, indent=0).encode())

@@ -1,0 +1,229 @@
+"""Shards: frames of many utterances in one immutable HDF5 file.
+
+    frames        [L, T, D]  frames of all rows, one row after the other along T, contiguous
+    offsets       [B + 1]    row b is frames[:, offsets[b]:offsets[b + 1]]
+    content_id    [B]        what each row is
+    utterance_id  [B]        the first name that this content was seen under
+    checksum      [B]        xxh3-64 of the row's bytes, layer after layer
+    skipped       [S]        planned contents that could not be encoded, as JSON
+
+A file is put together in memory, written beside its place, read back, and moved there. Beside it
+stands `<shard>.xxh3`, the xxh3-128 of the whole file.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Literal
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+import xxhash
+
+from embedcache.errors import SerError, disk_errors
+from embedcache.store.atomic import write_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+FORMAT = 1
+_PAGE = 4096
+
+Frames = npt.NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Frames of one content.
+
+    Attributes:
+        content_id: 32 hexadecimal digits.
+        utterance_id: The first name that it was seen under.
+        frames: [L, T, D] in the storage dtype.
+    """
+
+    content_id: str
+    utterance_id: str
+    frames: Frames
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """A planned content that could not be encoded.
+
+    Attributes:
+        content_id: 32 hexadecimal digits; empty where the file could not be read at all.
+        utterance_id: The first name that it was seen under.
+        kind: `content` is final for these bytes, `io` is tried again.
+        reason: One clause for the user.
+    """
+
+    content_id: str
+    utterance_id: str
+    kind: Literal["content", "io"]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """What a shard holds, without its frames.
+
+    Attributes:
+        path: The file.
+        content_ids: Of each row.
+        utterance_ids: Of each row.
+        offsets: [B + 1], in frames.
+        checksums: [B].
+        skips: Contents without a row.
+        shape: Of the frames: (L, T, D).
+        dtype: Of the frames.
+        frames_at: Byte offset of the frames in the file; None where there are none.
+    """
+
+    path: Path
+    content_ids: tuple[str, ...]
+    utterance_ids: tuple[str, ...]
+    offsets: npt.NDArray[np.int64]
+    checksums: npt.NDArray[np.uint64]
+    skips: tuple[Skip, ...]
+    shape: tuple[int, int, int]
+    dtype: np.dtype[Any]
+    frames_at: int | None
+
+    def map(self) -> Frames:
+        """The frames, memory-mapped read-only: [L, T, D]."""
+        if self.frames_at is None:
+            return np.empty(self.shape, self.dtype)
+        frames: Frames = np.memmap(
+            self.path, self.dtype, mode="r", offset=self.frames_at, shape=self.shape
+        )
+        return frames
+
+
+def write_shard(
+    path: Path,
+    key: str,
+    rows: Sequence[Row],
+    skips: Sequence[Skip],
+    layers_and_dim: tuple[int, int],
+    dtype: np.dtype[Any],
+) -> None:
+    """Write a shard and its checksum file, whole or not at all.
+
+    Args:
+        path: `<name>.h5`.
+        key: The cache's key.
+        rows: At least their ids and frames, in the plan's order.
+        skips: Planned contents that have no row.
+        layers_and_dim: (L, D), for a shard without rows.
+        dtype: Storage dtype.
+
+    Raises:
+        SerError: The disk is full, cannot be written, or gives back other bytes.
+    """
+    image = _image(key, rows, skips, layers_and_dim, dtype)
+    digest = xxhash.xxh3_128_hexdigest(image)
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # The checksum file first: the shard's own appearance is what makes it exist.
+        write_whole(checksum_path(path), f"{digest}\n".encode())
+        write_whole(path, image)
+        if file_digest(path) != digest:
+            path.unlink()
+            raise SerError(
+                f"{path} was read back with other bytes than were written: check the disk"
+            )
+
+
+def read_shard(path: Path, key: str) -> Shard:
+    """Read what a shard holds, without its frames.
+
+    Raises:
+        SerError: It is damaged, of another format, or belongs to another cache.
+    """
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            if int(file.attrs["format"]) != FORMAT:
+                raise SerError(f"{path} has format {file.attrs['format']}; this ser reads {FORMAT}")
+            if file.attrs["key"] != key:
+                raise SerError(f"{path} belongs to cache {file.attrs['key']}, not {key}")
+            frames = file["frames"]
+            return Shard(
+                path=path,
+                content_ids=tuple(file["content_id"].asstr()[:]),
+                utterance_ids=tuple(file["utterance_id"].asstr()[:]),
+                offsets=file["offsets"][:],
+                checksums=file["checksum"][:],
+                skips=tuple(Skip(**json.loads(text)) for text in file["skipped"].asstr()[:]),
+                shape=frames.shape,
+                dtype=frames.dtype,
+                frames_at=frames.id.get_offset(),
+            )
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
+        raise SerError(
+            f"{path} is damaged ({error}); remove it and run the same `ser extract` again"
+        ) from error
+
+
+def row_checksum(frames: Frames) -> int:
+    """xxh3-64 of a row's bytes [L, T, D], layer after layer."""
+    digest = xxhash.xxh3_64()
+    for layer in frames:
+        digest.update(np.ascontiguousarray(layer).view(np.uint8).data)
+    return digest.intdigest()
+
+
+def checksum_path(shard: Path) -> Path:
+    """Where the checksum of a whole shard file stands."""
+    return shard.with_suffix(".xxh3")
+
+
+def file_digest(path: Path) -> str:
+    """xxh3-128 of a whole file, in hexadecimal."""
+    digest = xxhash.xxh3_128()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _image(
+    key: str,
+    rows: Sequence[Row],
+    skips: Sequence[Skip],
+    layers_and_dim: tuple[int, int],
+    dtype: np.dtype[Any],
+) -> bytes:
+    """The bytes of the HDF5 file: same rows, same bytes."""
+    offsets = np.cumsum([0] + [row.frames.shape[1] for row in rows], dtype=np.int64)
+    layers, dim = layers_and_dim
+    frames = np.empty((layers, int(offsets[-1]), dim), dtype)
+    for row, (start, end) in zip(rows, pairwise(offsets), strict=True):
+        frames[:, start:end] = row.frames
+    checksums = [row_checksum(row.frames) for row in rows]
+    # The page-aligned frames can be memory-mapped; HDF5 stores no times unless asked to.
+    with h5py.File(
+        "shard", "w", driver="core", backing_store=False,
+        alignment_threshold=_PAGE, alignment_interval=_PAGE,
+    ) as file:  # fmt: skip
+        file.attrs["format"] = FORMAT
+        file.attrs["key"] = key
+        file.create_dataset("offsets", data=offsets)
+        file.create_dataset("checksum", data=np.array(checksums, np.uint64))
+        _write_text(file, "content_id", [row.content_id for row in rows])
+        _write_text(file, "utterance_id", [row.utterance_id for row in rows])
+        _write_text(file, "skipped", [json.dumps(asdict(skip)) for skip in skips])
+        file.create_dataset("frames", data=frames)
+        file.flush()
+        image: bytes = file.id.get_file_image()
+    return image
+
+
+def _write_text(file: h5py.File, name: str, texts: Sequence[str]) -> None:
+    encoded = [text.encode() for text in texts]
+    length = max((len(text) for text in encoded), default=1) or 1
+    file.create_dataset(name, data=np.array(encoded, h5py.string_dtype("utf-8", length)))

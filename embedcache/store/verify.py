@@ -1,0 +1,78 @@
+"""Check a cache against its checksums: whole files, single rows, plans and lists."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from embedcache.errors import SerError
+from embedcache.store.cache import read_meta, read_skipped, read_utterances
+from embedcache.store.key import cache_key
+from embedcache.store.plan import PlannedShard, read_plans
+from embedcache.store.shard import Shard, checksum_path, file_digest, read_shard, row_checksum
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def verify(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Every fault of a cache as (file, what is wrong with it); nothing where it is sound.
+
+    A shard that is planned and not there yet is no fault: the extraction was interrupted.
+    """
+    try:
+        meta = read_meta(folder)
+        planned = {shard.name: shard for shard in read_plans(folder)}
+        read_utterances(folder)
+        read_skipped(folder)
+    except SerError as error:
+        yield folder, str(error)
+        return
+    if cache_key(meta.parts) != meta.key or not folder.name.endswith(meta.key):
+        yield folder / "meta.json", "its parts do not give its key"
+    for path in sorted(folder.glob("shards/*.h5")):
+        for fault in _shard_faults(path, meta.key, planned.get(path.stem)):
+            yield path, fault
+    for path in sorted(folder.glob("shards/*.xxh3")):
+        if not path.with_suffix(".h5").exists() and path.stem not in planned:
+            yield path, "belongs to no shard"
+
+
+def _shard_faults(path: Path, key: str, planned: PlannedShard | None) -> Iterator[str]:
+    checksum = checksum_path(path)
+    if not checksum.exists():
+        yield "its checksum file is missing"
+    elif checksum.read_bytes() != f"{file_digest(path)}\n".encode():
+        yield "the file's bytes do not match its checksum file"
+    try:
+        shard = read_shard(path, key)
+    except SerError as error:
+        yield str(error)
+        return
+    if planned is None:
+        yield "no plan holds it"
+    elif _held(shard) != {content for content, _ in planned.rows}:
+        yield "it holds other contents than planned"
+    frames = shard.map()
+    for row, name in enumerate(shard.utterance_ids):
+        start, end = shard.offsets[row : row + 2]
+        if row_checksum(frames[:, start:end]) != int(shard.checksums[row]):
+            yield f"the frames of '{name}' do not match their checksum"
+
+
+def _held(shard: Shard) -> set[str]:
+    return set(shard.content_ids) | {skip.content_id for skip in shard.skips}
+
+
+def describe_faults(folder: Path) -> tuple[str, bool]:
+    """The faults of a cache as text, and whether it is sound.
+
+    Raises:
+        UsageError: There is no cache in this folder.
+    """
+    read_meta(folder)
+    faults = list(verify(folder))
+    if faults:
+        return "\n".join(f"{path}: {fault}" for path, fault in faults), False
+    shards = len(list(folder.glob("shards/*.h5")))
+    return f"{folder}: sound ({shards} shards, every byte and every row checked)", True
