@@ -1,0 +1,1 @@
+"""Stage 2: frames in, heads, leaderboards and reports out."""

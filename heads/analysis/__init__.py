@@ -1,0 +1,1 @@
+"""Analyses: table in, table out."""

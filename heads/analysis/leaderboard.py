@@ -1,0 +1,85 @@
+"""The leaderboard: one row per run, and beside each number what it must be read with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from embedcache.errors import unknown_name
+from heads.metrics import METRICS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+LOWER_IS_BETTER = frozenset({"kl", "ece"})
+
+
+def leaderboard(results: Sequence[Mapping[str, Any]], metric: str) -> pd.DataFrame:
+    """Runs, best first by the mean of a metric; runs without it stand last.
+
+    Args:
+        results: `results.json` of each run.
+        metric: One of `heads.metrics.METRICS`.
+
+    Returns:
+        Columns run, corpus, encoder, head, protocol, folds, seeds; for each metric its name,
+        `<metric>_std_seeds`, `<metric>_ci95_low` and `_high`, as fractions; speaker_overlap,
+        speakers, parameters, train_s, notes.
+
+    Raises:
+        UsageError: There is no such metric.
+    """
+    if metric not in METRICS:
+        raise unknown_name("metric", metric, METRICS)
+    table = pd.DataFrame([_row(result) for result in results])
+    if table.empty:
+        return table
+    return table.sort_values(
+        [metric, "run"], ascending=[metric in LOWER_IS_BETTER, True], na_position="last",
+        ignore_index=True,
+    )  # fmt: skip
+
+
+def notes(result: Mapping[str, Any]) -> list[str]:
+    """What a reader must know before believing a run's numbers."""
+    found = []
+    if result["corpus"].get("synthetic"):
+        found.append("synthetic corpus")
+    if result["cache"]["encoder"]["trained"] is False:
+        found.append("untrained encoder")
+    overlap = result["protocol"]["speaker_overlap"]
+    if overlap is None:
+        found.append("speakers unknown")
+    elif overlap:
+        found.append("speakers shared")
+    if result["corpus"].get("missing"):
+        found.append(f"{result['corpus']['missing']} utterances missing")
+    return found
+
+
+def _row(result: Mapping[str, Any]) -> dict[str, Any]:
+    protocol = result["protocol"]
+    row: dict[str, Any] = {
+        "run": result["run_id"],
+        "corpus": result["corpus"]["name"],
+        "encoder": result["cache"]["encoder"]["id"],
+        "head": result["head"]["name"],
+        "protocol": protocol["name"],
+        "folds": protocol["folds"],
+        "seeds": protocol["seeds"],
+    }
+    for name in METRICS:
+        values = result["metrics"][name]
+        low, high = values["ci95"] or (None, None)
+        row[name] = values["mean"]
+        row[f"{name}_std_seeds"] = values["std_seeds"]
+        row[f"{name}_ci95_low"], row[f"{name}_ci95_high"] = low, high
+    row |= {
+        "speaker_overlap": protocol["speaker_overlap"],
+        "speakers": result["corpus"]["speakers"],
+        "parameters": result["head"]["parameters"],
+        "train_s": result["timing"]["train_s"],
+        "notes": ", ".join(notes(result)),
+    }
+    return row

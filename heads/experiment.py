@@ -1,0 +1,47 @@
+"""Train heads on a cache and write their run folders, pictures included."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from heads.analysis.leaderboard import notes
+from heads.plots import to_png
+from heads.plots.confusion import plot_confusion
+from heads.plots.history import plot_history
+from heads.results import NewRun, write_run
+from heads.train.run import train_runs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from heads.train.prepare import RunConfig
+
+
+def run_heads(config: RunConfig, results_dir: Path) -> Iterator[Path]:
+    """Train each head and write its run; the folder is given out as soon as it is there.
+
+    Raises:
+        UsageError: Something was asked for that does not exist.
+        SerError: The cache is damaged, a fold lacks a class, a loss diverged, or the disk refused.
+    """
+    for run in train_runs(config):
+        yield write_run(results_dir, replace(run, pictures=_pictures(run)))
+
+
+def _pictures(run: NewRun) -> dict[str, bytes]:
+    results = run.results
+    about = (
+        f"{results['head']['name']} on {results['cache']['encoder']['id']}, "
+        f"{results['corpus']['name']}, protocol {results['protocol']['name']}"
+    )
+    warned = notes(results)
+    title = f"{about}\n({', '.join(warned)})" if warned else about
+    matrix = np.array(results["confusion_matrix"])
+    return {
+        "confusion_matrix": to_png(plot_confusion(matrix, results["corpus"]["labels"], title)),
+        "training_history": to_png(plot_history(run.history, title)),
+    }

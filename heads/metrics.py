@@ -1,0 +1,209 @@
+"""Metrics from tallies: counts that add up over utterances, so that any subset is one sum away.
+
+A tally is one row of numbers. Tallies of groups (speakers, folds) add up to the tally of all of
+them; without one speaker is all minus that speaker. So pooled metrics, intervals over speakers and
+permutations over groups are the same few array operations.
+
+Letters: N utterances, C classes, G groups; `...` any leading axes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from heads.labels import majority
+
+Array = npt.NDArray[np.float64]
+
+METRICS = ("ua", "wa", "top2", "macro_f1", "micro_f1", "weighted_f1", "kendall_tau", "kl", "ece")
+UPPER_LIMIT = {"kl": np.inf}
+LOWER_LIMIT = {"kendall_tau": -1.0}
+BINS = 15
+_TINY = 1e-12
+
+
+def tally(probabilities: Array, targets: Array) -> Array:
+    """Count what each utterance adds to every metric.
+
+    Hard metrics look at utterances whose target has one largest class; tau at those whose target
+    is not constant.
+
+    Args:
+        probabilities: Predicted distributions.
+        targets: Annotated distributions; one-hot rows for hard labels.
+
+    Shape:
+        probabilities, targets: [N, C]. Output: [N, K] with K = C * C + 5 + 3 * 15: confusion (row
+        truth, column prediction), top-2 hits, tau's sum and count, KL's sum and count, and per
+        confidence bin the count, the hits and the summed confidence.
+    """
+    count, classes = targets.shape
+    truth, guess = majority(targets), probabilities.argmax(axis=1)
+    clear = truth >= 0
+    rows = np.arange(count)
+    confusion = np.zeros((count, classes, classes))
+    confusion[rows[clear], truth[clear], guess[clear]] = 1
+    best_two = np.argsort(-probabilities, axis=1, kind="stable")[:, :2]
+    top2 = clear & (best_two == truth[:, None]).any(axis=1)
+    tau = kendall_tau(probabilities, targets)
+    defined = ~np.isnan(tau)
+    confidence = probabilities.max(axis=1)
+    bins = np.zeros((count, BINS, 3))
+    number = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+    bins[rows, number] = np.stack([clear, clear & (guess == truth), clear * confidence], axis=1)
+    return np.concatenate(
+        [
+            confusion.reshape(count, -1),
+            top2[:, None],
+            np.where(defined, tau, 0.0)[:, None],
+            defined[:, None],
+            kl_divergence(targets, probabilities)[:, None],
+            np.ones((count, 1)),
+            bins.reshape(count, -1),
+        ],
+        axis=1,
+    )
+
+
+def sum_by(tallies: Array, groups: npt.NDArray[np.int64], count: int) -> Array:
+    """Add up tallies by group: [N, K] and [N] in 0..G-1 give [G, K]."""
+    summed = np.zeros((count, tallies.shape[1]))
+    np.add.at(summed, groups, tallies)
+    return summed
+
+
+def confusion_matrix(tallies: Array, classes: int) -> Array:
+    """Counts of truth (row) and prediction (column): [..., K] gives [..., C, C]."""
+    shape = (*tallies.shape[:-1], classes, classes)
+    return tallies[..., : classes * classes].reshape(shape)
+
+
+def scores(tallies: Array, classes: int) -> dict[str, Array]:
+    """Every metric of summed tallies; NaN where it is undefined.
+
+    UA is the mean recall of the classes that occur (balanced accuracy), WA plain accuracy, macro-F1
+    the mean over classes that occur or are predicted. ECE has 15 equal-width bins of the top-1
+    confidence (Guo et al. 2017, arXiv 1706.04599).
+
+    Args:
+        tallies: Sums of rows from `tally`.
+        classes: C.
+
+    Shape:
+        tallies: [..., K]. Output: [...] each.
+    """
+    confusion = confusion_matrix(tallies, classes)
+    top2, tau_sum, tau_count, kl_sum, kl_count = np.moveaxis(
+        tallies[..., classes**2 : classes**2 + 5], -1, 0
+    )
+    count, hits, confidence = np.moveaxis(
+        tallies[..., classes**2 + 5 :].reshape(*tallies.shape[:-1], BINS, 3), -1, 0
+    )
+    support = confusion.sum(axis=-1)
+    total = support.sum(axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        recall = recalls(confusion)
+        f1 = f1_scores(confusion)
+        wa = np.trace(confusion, axis1=-2, axis2=-1) / total
+        return {
+            "ua": _mean(recall),
+            "wa": wa,
+            "top2": top2 / total,
+            "macro_f1": _mean(f1),
+            "micro_f1": wa,  # every utterance has one label and one prediction
+            "weighted_f1": np.where(
+                total > 0, (np.nan_to_num(f1) * support).sum(axis=-1) / total, np.nan
+            ),
+            "kendall_tau": tau_sum / tau_count,
+            "kl": kl_sum / kl_count,
+            "ece": np.abs(hits - confidence).sum(axis=-1) / count.sum(axis=-1),
+        }
+
+
+def recalls(confusion: Array) -> Array:
+    """Recall per class, NaN where it does not occur: [..., C, C] gives [..., C]."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        recall: Array = _hits(confusion) / confusion.sum(axis=-1)
+    return recall
+
+
+def precisions(confusion: Array) -> Array:
+    """Precision per class, NaN where it is never predicted: [..., C, C] gives [..., C]."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        precision: Array = _hits(confusion) / confusion.sum(axis=-2)
+    return precision
+
+
+def f1_scores(confusion: Array) -> Array:
+    """F1 per class, NaN where it neither occurs nor is predicted: [..., C, C] gives [..., C]."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        f1: Array = 2 * _hits(confusion) / (confusion.sum(axis=-1) + confusion.sum(axis=-2))
+    return f1
+
+
+def kendall_tau(predicted: Array, targets: Array) -> Array:
+    """Kendall's tau-b between two distributions, per utterance; NaN where one is constant.
+
+    tau-b = (concordant - discordant) / sqrt((pairs - ties in x) (pairs - ties in y))
+
+    Shape:
+        predicted, targets: [N, C]. Output: [N].
+    """
+    first, second = np.triu_indices(targets.shape[1], k=1)
+    x = np.sign(predicted[:, first] - predicted[:, second])
+    y = np.sign(targets[:, first] - targets[:, second])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        tau: Array = (x * y).sum(axis=1) / np.sqrt((x * x).sum(axis=1) * (y * y).sum(axis=1))
+    return tau
+
+
+def kl_divergence(targets: Array, predicted: Array) -> Array:
+    """KL(target || predicted) per utterance, in nats: [N, C] and [N, C] give [N]."""
+    ratio = np.where(targets > 0, targets, 1.0) / np.maximum(predicted, _TINY)
+    divergence: Array = (targets * np.log(ratio)).sum(axis=1)
+    return divergence
+
+
+def speaker_interval(by_speaker: Array, classes: int) -> dict[str, tuple[float, float] | None]:
+    """95 % intervals over speakers by the delete-one-speaker jackknife (Efron & Stein 1981).
+
+    The standard error is sqrt((G - 1) / G * sum (theta_without_g - mean)^2), and the interval takes
+    Student's t with G - 1 degrees of freedom.
+
+    Args:
+        by_speaker: [..., G, K] tallies of each speaker; leading axes are seeds, averaged over.
+        classes: C.
+
+    Returns:
+        Per metric (low, high), clipped to what it can be; None where fewer than two speakers or an
+        undefined metric allow none.
+    """
+    count = by_speaker.shape[-2]
+    everyone = by_speaker.sum(axis=-2, keepdims=True)
+    full = scores(everyone[..., 0, :], classes)
+    if count < 2:
+        return dict.fromkeys(full, None)
+    without = scores(everyone - by_speaker, classes)
+    quantile = float(stats.t.ppf(0.975, count - 1))
+    intervals: dict[str, tuple[float, float] | None] = {}
+    for name, value in full.items():
+        center = float(np.mean(value))
+        left_out = without[name].reshape(-1, count).mean(axis=0)
+        error = np.sqrt((count - 1) / count * ((left_out - left_out.mean()) ** 2).sum())
+        low = max(center - quantile * error, LOWER_LIMIT.get(name, 0.0))
+        high = min(center + quantile * error, UPPER_LIMIT.get(name, 1.0))
+        intervals[name] = None if np.isnan(low + high) else (float(low), float(high))
+    return intervals
+
+
+def _hits(confusion: Array) -> Array:
+    return np.diagonal(confusion, axis1=-2, axis2=-1)
+
+
+def _mean(values: Array) -> Array:
+    """Mean over the last axis without NaN; NaN where nothing is left."""
+    known = ~np.isnan(values)
+    mean: Array = np.nan_to_num(values).sum(axis=-1) / known.sum(axis=-1)
+    return mean

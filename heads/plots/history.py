@@ -1,0 +1,45 @@
+"""The training history: loss and unweighted accuracy over epochs, over all folds and seeds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+
+def plot_history(history: pd.DataFrame, title: str) -> Figure:
+    """Median and middle half over the models that still train in an epoch.
+
+    Args:
+        history: Columns fold, seed, epoch, train_loss, val_loss, val_ua.
+        title: What is shown.
+    """
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    figure.suptitle(title, fontsize=10)
+    losses, accuracy = figure.subplots(1, 2)
+    _band(losses, history, "train_loss", "training", "black", "--")
+    _band(losses, history, "val_loss", "validation", "tab:blue", "-")
+    losses.set_ylabel("loss")
+    losses.legend(frameon=False)
+    _band(accuracy, history, "val_ua", "validation", "tab:blue", "-")
+    accuracy.set_ylabel("unweighted accuracy (validation)")
+    accuracy.set_ylim(0, 1)
+    models = len(history[["fold", "seed"]].drop_duplicates())
+    accuracy.set_title(f"median and middle half of {models} models", fontsize=8)
+    for axes in (losses, accuracy):
+        axes.set_xlabel("epoch")
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _band(
+    axes: Axes, history: pd.DataFrame, column: str, label: str, color: str, style: str
+) -> None:
+    quartiles = history.groupby("epoch")[column].quantile(np.array([0.25, 0.5, 0.75])).unstack()
+    axes.plot(quartiles.index, quartiles[0.5], style, color=color, label=label)
+    axes.fill_between(quartiles.index, quartiles[0.25], quartiles[0.75], color=color, alpha=0.2)

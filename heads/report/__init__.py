@@ -1,0 +1,1 @@
+"""Reports: runs in, tables and pages for people out."""

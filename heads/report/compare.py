@@ -1,0 +1,96 @@
+"""`ser compare`: runs to a leaderboard in text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from embedcache.errors import UsageError
+from heads.analysis.leaderboard import leaderboard
+from heads.report.tables import percent, render_cells, render_records, require_format
+from heads.results import find_run, list_runs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+_TITLES = {
+    "ua": "UA",
+    "wa": "WA",
+    "top2": "top-2",
+    "macro_f1": "macro-F1",
+    "micro_f1": "micro-F1",
+    "weighted_f1": "weighted-F1",
+    "kendall_tau": "tau",
+    "kl": "KL",
+    "ece": "ECE",
+}
+_SHOWN = ("ua", "wa", "top2", "macro_f1")
+_PLAIN = ("kendall_tau", "kl", "ece")
+
+
+def compare(
+    names: Sequence[str], results_dir: Path, corpus: str | None, metric: str, form: str
+) -> str:
+    """The leaderboard of some runs, or of all in a folder.
+
+    Args:
+        names: Folders or ids of runs; none is all in `results_dir`.
+        results_dir: Folder of runs.
+        corpus: Only runs on this corpus.
+        metric: What to sort by.
+        form: `table`, `md`, `csv` or `json`.
+
+    Raises:
+        UsageError: There is no such run, metric or format, or no run at all.
+    """
+    require_format(form)
+    runs = [find_run(n, results_dir) for n in names] if names else list_runs(results_dir)
+    results = [r.results for r in runs if corpus in (None, r.results["corpus"]["name"])]
+    if not results:
+        what = f" on {corpus}" if corpus else ""
+        raise UsageError(f"there is no run{what} in {results_dir}; make one with `ser train-head`")
+    table = leaderboard(results, metric)
+    if form in ("csv", "json"):
+        return render_records(table, form)
+    return render_leaderboard(table, metric, markdown=form == "md")
+
+
+def render_leaderboard(table: pd.DataFrame, metric: str, markdown: bool = False) -> str:
+    """A leaderboard for people: metrics in per cent, their spread over seeds, their interval.
+
+    Where all runs share a corpus or a protocol it is said once, above the table.
+    """
+    titles = {metric: _TITLES[metric], **{name: _TITLES[name] for name in _SHOWN}}
+    if table["kendall_tau"].notna().any():
+        titles["kendall_tau"] = _TITLES["kendall_tau"]
+    columns = ["head", "encoder", "corpus", "protocol"]
+    said = [name for name in ("corpus", "protocol") if table[name].nunique() == 1]
+    columns = [name for name in columns if name not in said]
+    others = [name for name in titles if name != metric]
+    header = [*columns, titles[metric], "± seeds", "95 % over speakers"]
+    header += [titles[name] for name in others]
+    header += ["speakers shared", "notes", "run"]
+    rows = []
+    for _, row in table.iterrows():
+        cells = [str(row[name]) for name in columns]
+        cells += [_value(row[metric], metric), _value(row[f"{metric}_std_seeds"], metric)]
+        cells += [_interval(row, metric), *(_value(row[name], name) for name in others)]
+        overlap = row["speaker_overlap"]
+        shared = "unknown" if pd.isna(overlap) else f"{int(overlap)} of {row['speakers']}"
+        rows.append([*cells, shared, row["notes"], row["run"]])
+    caption = [f"{name} {table[name].iloc[0]}" for name in said]
+    caption.append("metrics in per cent (tau, KL, ECE as they are), mean over seeds, folds pooled")
+    return f"{'; '.join(caption)}\n\n{render_cells(header, rows, markdown)}"
+
+
+def _value(value: float | None, name: str) -> str:
+    if name not in _PLAIN:
+        return percent(value)
+    return "-" if value is None or pd.isna(value) else f"{value:.3f}"
+
+
+def _interval(row: pd.Series, name: str) -> str:
+    low, high = row[f"{name}_ci95_low"], row[f"{name}_ci95_high"]
+    return "-" if pd.isna(low) else f"{_value(low, name)} to {_value(high, name)}"

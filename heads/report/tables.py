@@ -1,0 +1,72 @@
+"""Tables as text: aligned for a terminal, Markdown, CSV or JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import pandas as pd
+
+from embedcache.errors import unknown_name
+
+FORMATS = ("table", "md", "csv", "json")
+
+
+def require_format(name: str) -> str:
+    """The name of a format.
+
+    Raises:
+        UsageError: There is none of that name.
+    """
+    if name not in FORMATS:
+        raise unknown_name("--format", name, FORMATS)
+    return name
+
+
+def render_cells(header: Sequence[str], rows: Sequence[Sequence[str]], markdown: bool) -> str:
+    """Rows of text in columns; numbers to the right where all of a column's cells begin with one.
+
+    >>> print(render_cells(["head", "UA"], [["mha", "61.0"], ["mlp", "9.5"]], markdown=False))
+    head    UA
+    mha   61.0
+    mlp    9.5
+    """
+    columns = list(zip(*([header, *rows]), strict=True))
+    widths = [max(len(cell) for cell in column) for column in columns]
+    right = [any(column[1:]) and all(_is_number(cell) for cell in column[1:]) for column in columns]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = [
+            cell.rjust(width) if to_right else cell.ljust(width)
+            for cell, width, to_right in zip(cells, widths, right, strict=True)
+        ]
+        return f"| {' | '.join(padded)} |" if markdown else "  ".join(padded).rstrip()
+
+    lines = [line(header)]
+    if markdown:
+        rules = (f"{'-' * (w - 1)}{':' if r else '-'}" for w, r in zip(widths, right, strict=True))
+        lines.append(f"| {' | '.join(rules)} |")
+    return "\n".join([*lines, *map(line, rows)])
+
+
+def render_records(table: pd.DataFrame, form: str) -> str:
+    """The raw values as CSV or JSON; what is undefined is empty or null."""
+    if form == "csv":
+        return table.to_csv(index=False).rstrip("\n")
+    records = json.loads(table.to_json(orient="records", double_precision=15))
+    return json.dumps(records, indent=2, ensure_ascii=False)
+
+
+def percent(value: float | None, signed: bool = False) -> str:
+    """A fraction in per cent with one decimal; a dash where it is undefined.
+
+    >>> percent(0.5), percent(None), percent(0.0712, signed=True)
+    ('50.0', '-', '+7.1')
+    """
+    if value is None or pd.isna(value):
+        return "-"
+    return f"{100 * value:{'+' if signed else ''}.1f}"
+
+
+def _is_number(cell: str) -> bool:
+    return cell == "-" or cell.lstrip("+-")[:1].isdigit()

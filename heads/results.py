@@ -1,0 +1,183 @@
+"""The run folder: the only module that knows file names in `results/`.
+
+results/<run-id>/results.json          configuration, provenance, protocol, metrics
+                 predictions.csv       id, speaker, fold, seed, true_<label>, pred_<label>
+                 utterances.jsonl      what the corpus knew about each utterance
+                 history.csv           every epoch of every model
+                 model.safetensors     fold0.seed0.<parameter> and so on
+                 model.json            what is needed to build the models again
+                 confusion_matrix.png, training_history.png
+                 bias.json             written by `ser bias`
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from embedcache.errors import SerError, UsageError, disk_errors
+from embedcache.store.atomic import new_folder, remove_stale, write_whole
+from embedcache.utterance import Utterance
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+    from torch import Tensor
+
+FORMAT = 1
+_NEEDED = ("run_id", "corpus", "cache", "head", "protocol", "metrics", "per_class")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRun:
+    """Everything that goes into a run folder.
+
+    Attributes:
+        results: `results.json`, without NaN.
+        predictions: One row per tested utterance and seed.
+        history: One row per model and epoch.
+        utterances: Those that were tested.
+        weights: Of every fold's and seed's model.
+        model: `model.json`.
+        pictures: File name without suffix to PNG bytes.
+    """
+
+    results: dict[str, Any]
+    predictions: pd.DataFrame
+    history: pd.DataFrame
+    utterances: Sequence[Utterance]
+    weights: dict[str, Tensor]
+    model: dict[str, Any]
+    pictures: Mapping[str, bytes]
+
+
+class Run:
+    """A run folder that was read; tables are read when they are asked for.
+
+    Attributes:
+        path: The folder.
+        results: `results.json`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        file = path / "results.json"
+        if not file.is_file():
+            raise UsageError(f"{path} is no run: it holds no results.json; see `ser compare`")
+        try:
+            self.results: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+            missing = [name for name in _NEEDED if name not in self.results]
+        except (OSError, ValueError, TypeError) as error:
+            raise SerError(f"{file} is damaged ({error}); train the head again") from error
+        if missing or self.results.get("format") != FORMAT:
+            what = f"lacks {', '.join(missing)}" if missing else "has another format version"
+            raise SerError(f"{file} {what}; train the head again with this version")
+
+    @property
+    def id(self) -> str:
+        """The run's name."""
+        return str(self.results["run_id"])
+
+    @property
+    def labels(self) -> list[str]:
+        """Names of the classes."""
+        return list(self.results["corpus"]["labels"])
+
+    @cached_property
+    def predictions(self) -> pd.DataFrame:
+        """`predictions.csv`: one row per tested utterance and seed.
+
+        Raises:
+            SerError: It is missing, damaged, or has other labels than `results.json`.
+        """
+        import pandas as pd
+
+        file = self.path / "predictions.csv"
+        try:
+            table = pd.read_csv(file, dtype={"id": str, "speaker": str}, keep_default_na=False)
+        except (OSError, ValueError) as error:
+            raise SerError(f"{file} cannot be read ({error}); train the head again") from error
+        wanted = {f"{kind}_{label}" for kind in ("true", "pred") for label in self.labels}
+        lacking = sorted(({"id", "speaker", "fold", "seed"} | wanted) - set(table.columns))
+        if lacking:
+            raise SerError(f"{file} lacks the columns {', '.join(lacking)}; train the head again")
+        return table
+
+    @cached_property
+    def utterances(self) -> dict[str, Utterance]:
+        """The run's own copy of its utterances, by id."""
+        file = self.path / "utterances.jsonl"
+        try:
+            lines = file.read_text(encoding="utf-8").splitlines()
+            found = [Utterance.from_json(json.loads(line)) for line in lines]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise SerError(f"{file} cannot be read ({error}); train the head again") from error
+        return {utterance.id: utterance for utterance in found}
+
+    def write_report(self, name: str, record: Mapping[str, Any]) -> Path:
+        """Write a report such as `bias` beside the results, as JSON."""
+        file = self.path / f"{name}.json"
+        with disk_errors(file):
+            write_whole(file, _json(record))
+        return file
+
+
+def write_run(results_dir: Path, run: NewRun) -> Path:
+    """Write a run folder, whole or not at all; the same run's older folder is replaced.
+
+    Raises:
+        SerError: The disk is full or cannot be written.
+    """
+    from safetensors.torch import save
+
+    folder = results_dir / str(run.results["run_id"])
+    lines = [json.dumps(u.to_json(), ensure_ascii=False) + "\n" for u in run.utterances]
+    with disk_errors(folder), new_folder(folder) as new:
+        (new / "results.json").write_bytes(_json({"format": FORMAT, **run.results}))
+        (new / "utterances.jsonl").write_text("".join(lines), encoding="utf-8")
+        run.predictions.to_csv(new / "predictions.csv", index=False, float_format="%.7g")
+        run.history.to_csv(new / "history.csv", index=False, float_format="%.7g")
+        (new / "model.safetensors").write_bytes(save(run.weights))
+        (new / "model.json").write_bytes(_json(run.model))
+        for name, picture in run.pictures.items():
+            (new / f"{name}.png").write_bytes(picture)
+    remove_stale(results_dir)
+    return folder
+
+
+def find_run(name: str, results_dir: Path) -> Run:
+    """A run by its folder's path, or by its id in a folder of runs.
+
+    Raises:
+        UsageError: There is none.
+        SerError: It is damaged.
+    """
+    for path in (Path(name), results_dir / name):
+        if path.is_dir():
+            return Run(path)
+    there = sorted(path.parent.name for path in results_dir.glob("*/results.json"))
+    known = f"; there are: {', '.join(there)}" if there else ""
+    raise UsageError(f"there is no run '{name}', here or in {results_dir}{known}")
+
+
+def list_runs(results_dir: Path) -> list[Run]:
+    """All readable runs of a folder, sorted by id; a damaged one is named in a warning."""
+    runs = []
+    for file in sorted(results_dir.glob("[!.]*/results.json")):
+        try:
+            runs.append(Run(file.parent))
+        except SerError as error:
+            _log.warning("left out: %s", error)
+    return runs
+
+
+def _json(record: Mapping[str, Any]) -> bytes:
+    text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False)
+    return f"{text}\n".encode()

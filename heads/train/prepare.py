@@ -1,0 +1,124 @@
+"""What to train on what: a cache, its labels and its folds."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from embedcache.corpora import label_order, official_folds
+from embedcache.errors import SerError, UsageError
+from embedcache.store.cache import find_cache
+from embedcache.store.reader import CacheReader
+from embedcache.utterance import Utterance
+from heads.labels import LabelConfig, Targets, make_targets
+from heads.splits import Fold, SplitTable, split
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunConfig:
+    """What to train, on which cache, under which protocol.
+
+    Attributes:
+        heads: Names of head plug-ins.
+        corpus: `PLUGIN` or `PLUGIN:NAME`.
+        cache: The cache's folder; None to find it by corpus and encoder.
+        encoder: Encoder id, where a corpus has several caches.
+        cache_dir: Folder of all caches.
+        layer: Name of a stored layer, or `last`.
+        protocol: Of `heads.splits`.
+        folds: Number of folds, where the protocol leaves it open.
+        seeds: How many times every fold is trained.
+        seed: The first seed; it also makes the folds.
+        labels: How emotions become targets.
+        loss: Of `heads.losses`; `auto` is cross-entropy for hard labels and KL for soft ones.
+        class_weights: `none` or `balanced`.
+        settings: `--set` keys and values, for training or for a head.
+        device: `auto`, `cpu` or `cuda`.
+    """
+
+    heads: Sequence[str]
+    corpus: str
+    cache: Path | None = None
+    encoder: str | None = None
+    cache_dir: Path = Path("cache")
+    layer: str = "last"
+    protocol: str = "speaker"
+    folds: int = 5
+    seeds: int = 5
+    seed: int = 0
+    labels: LabelConfig = field(default_factory=LabelConfig)
+    loss: str = "auto"
+    class_weights: str = "none"
+    settings: Mapping[str, str] = field(default_factory=dict)
+    device: str = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """What all heads of a command share.
+
+    Attributes:
+        reader: The open cache.
+        utterances: [N], those with frames and a target.
+        targets: Their distributions.
+        folds: Who trains, validates and tests.
+    """
+
+    reader: CacheReader
+    utterances: list[Utterance]
+    targets: Targets
+    folds: list[Fold]
+
+    def role(self, name: str) -> npt.NDArray[np.bool_]:
+        """Which utterances have a role in which fold: [F, N]."""
+        roles = np.zeros((len(self.folds), len(self.utterances)), bool)
+        for row, fold in zip(roles, self.folds, strict=True):
+            row[getattr(fold, name)] = True
+        return roles
+
+
+def prepare(config: RunConfig) -> Prepared:
+    """Open the cache, make targets and folds.
+
+    Raises:
+        UsageError: The cache, the labels or the protocol do not exist.
+        SerError: The cache is damaged or empty.
+    """
+    path = config.cache or find_cache(config.cache_dir, config.corpus, config.encoder)
+    reader = CacheReader(path)
+    if reader.meta.corpus != config.corpus:
+        raise UsageError(f"--cache {path} holds {reader.meta.corpus}, not {config.corpus}")
+    if reader.missing:
+        _log.warning(
+            "%s lacks the frames of %d of %d utterances; `ser extract` again to complete it",
+            path,
+            len(reader.missing),
+            len(reader.missing) + len(reader.utterances),
+        )
+    if not reader.utterances:
+        raise SerError(f"{path} holds no utterance yet; run `ser extract` to its end")
+    targets = make_targets(reader.utterances, config.labels, label_order(config.corpus))
+    for reason, count in targets.left_out.items():
+        _log.warning("%d of %d utterances left out: %s", count, len(reader.utterances), reason)
+    utterances = [reader.utterances[i] for i in targets.kept]
+    table = SplitTable(
+        strata=_strata(utterances, targets),
+        speakers=[u.speaker for u in utterances],
+        sessions=[u.session for u in utterances],
+        official=official_folds(config.corpus),
+    )
+    folds = split(config.protocol, table, config.folds, config.seed)
+    return Prepared(reader=reader, utterances=utterances, targets=targets, folds=folds)
+
+
+def _strata(utterances: Sequence[Utterance], targets: Targets) -> list[str]:
+    """What folds should hold in equal shares: the label, and the gender where it is known."""
+    largest = targets.distributions.argmax(axis=1)
+    return [f"{targets.labels[c]}|{u.gender}" for c, u in zip(largest, utterances, strict=True)]

@@ -1,0 +1,225 @@
+"""What is written of a run: its results, tables and weights."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+
+from embedcache.corpora import is_synthetic
+from embedcache.store.cache import slug
+from heads.labels import majority
+from heads.results import NewRun
+from heads.splits import shared_speakers
+from heads.train.evaluate import OutOfFold, evaluate
+from heads.train.prepare import Prepared, RunConfig
+from heads.train.stack import TrainConfig, Trained
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A trained head and how it came about.
+
+    Attributes:
+        config: The command's configuration, with nothing left to `auto`.
+        data: What it was trained on.
+        head: Name of the head.
+        head_config: Its settings.
+        train_config: The optimisation's settings.
+        models: Fold and seed of each model of the stack.
+        parameters: Number of weights of one model.
+        dim: Values per frame (D).
+        trained: The models.
+        timing: Wall-clock seconds by stage, and where they were spent.
+    """
+
+    config: RunConfig
+    data: Prepared
+    head: str
+    head_config: Any
+    train_config: TrainConfig
+    models: Sequence[tuple[int, int]]
+    parameters: int
+    dim: int
+    trained: Trained
+    timing: Mapping[str, float | int | str]
+
+
+def record(run: Finished) -> NewRun:
+    """Everything that goes into the run's folder, but the pictures."""
+    seeds = list(dict.fromkeys(seed for _, seed in run.models))
+    out_of_fold, tested = _out_of_fold(run.trained, run.data, len(seeds))
+    utterances = [run.data.utterances[i] for i in tested]
+    results = _results(run)
+    results |= evaluate(out_of_fold, run.data.targets.labels, run.config.labels.kind == "soft")
+    results["timing"] = dict(run.timing)
+    return NewRun(
+        results=results,
+        predictions=_prediction_table(out_of_fold, [u.id for u in utterances], run, seeds),
+        history=_history_table(run.trained, run.models),
+        utterances=utterances,
+        weights=_named_weights(run.trained, run.models),
+        model=_model(run),
+        pictures={},
+    )
+
+
+def _out_of_fold(
+    trained: Trained, data: Prepared, seeds: int
+) -> tuple[OutOfFold, npt.NDArray[np.int64]]:
+    """Each utterance's prediction from the fold that tests it, and which are tested at all."""
+    count, classes = data.targets.distributions.shape
+    by_fold = trained.probabilities.reshape(len(data.folds), seeds, count, classes)
+    folds = np.full(count, -1)
+    probabilities = np.zeros((seeds, count, classes))
+    for number, fold in enumerate(data.folds):
+        folds[fold.test] = number
+        probabilities[:, fold.test] = by_fold[number][:, fold.test]
+    tested = np.flatnonzero(folds >= 0)
+    predictions = OutOfFold(
+        probabilities=probabilities[:, tested],
+        targets=data.targets.distributions[tested],
+        folds=folds[tested],
+        speakers=[data.utterances[i].speaker for i in tested],
+    )
+    return predictions, tested
+
+
+def _results(run: Finished) -> dict[str, Any]:
+    """The parts of `results.json` that do not depend on predictions."""
+    data, meta = run.data, run.data.reader.meta
+    results: dict[str, Any] = {
+        "run_id": "",
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {n: version(n) for n in ("ser-embedcache", "torch", "numpy", "scikit-learn")},
+        "corpus": {
+            "name": run.config.corpus,
+            "synthetic": is_synthetic(run.config.corpus),
+            "utterances": len(data.utterances),
+            "left_out": data.targets.left_out,
+            "missing": len(data.reader.missing),
+            "speakers": len({u.speaker for u in data.utterances if u.speaker}),
+            "labels": list(data.targets.labels),
+            "majority_ties": int((majority(data.targets.distributions) < 0).sum()),
+        },
+        "cache": {
+            "path": str(data.reader.path),
+            "key": meta.key,
+            "encoder": {
+                "id": meta.encoder_id,
+                "trained": meta.trained,
+                "layers": list(meta.layers),
+            },
+            "layer": run.config.layer,
+        },
+        "head": {
+            "name": run.head,
+            "config": asdict(run.head_config),
+            "parameters": run.parameters,
+        },
+        "training": {
+            **asdict(run.train_config),
+            "loss": run.config.loss,
+            "class_weights": run.config.class_weights,
+            "labels": run.config.labels.kind,
+            "rename": dict(run.config.labels.rename),
+            "drop": sorted(run.config.labels.drop),
+            "seed": run.config.seed,
+        },
+        "protocol": _protocol(run),
+    }
+    results["run_id"] = _run_id(results, data)
+    return results
+
+
+def _protocol(run: Finished) -> dict[str, Any]:
+    speakers = [u.speaker for u in run.data.utterances]
+    shared = [shared_speakers(fold, speakers) for fold in run.data.folds]
+    known = any(speakers)
+    return {
+        "name": run.config.protocol,
+        "folds": len(run.data.folds),
+        "seeds": run.config.seeds,
+        "speaker_disjoint": not any(shared) if known else None,
+        "speaker_overlap": len(set().union(*shared)) if known else None,
+        "test_speakers": [_names(fold.test, speakers) for fold in run.data.folds],
+        "val_speakers": [_names(fold.val, speakers) for fold in run.data.folds],
+    }
+
+
+def _names(indices: npt.NDArray[np.int64], speakers: Sequence[str | None]) -> list[str]:
+    return sorted({speaker for i in indices if (speaker := speakers[i])})
+
+
+def _run_id(results: dict[str, Any], data: Prepared) -> str:
+    """A name that the same experiment gets again: its parts, and a hash of all it depends on."""
+    parts = ("corpus", "cache", "head", "training", "protocol", "versions")
+    experiment: dict[str, Any] = {part: results[part] for part in parts}
+    experiment["cache"] = {k: v for k, v in experiment["cache"].items() if k != "path"}
+    experiment["contents"] = [
+        (u.id, data.reader.content_id(u.id), row.tolist())
+        for u, row in zip(data.utterances, data.targets.distributions, strict=True)
+    ]
+    digest = hashlib.sha256(json.dumps(experiment, sort_keys=True).encode()).hexdigest()[:8]
+    names = (
+        results["corpus"]["name"].replace(":", "-"),
+        slug(results["cache"]["encoder"]["id"]),
+        results["head"]["name"],
+        results["protocol"]["name"],
+        digest,
+    )
+    return "-".join(names)
+
+
+def _prediction_table(
+    found: OutOfFold, ids: Sequence[str], run: Finished, seeds: Sequence[int]
+) -> pd.DataFrame:
+    labels = run.data.targets.labels
+    tables = []
+    for seed, probabilities in zip(seeds, found.probabilities, strict=True):
+        table = pd.DataFrame({"id": ids, "speaker": [s or "" for s in found.speakers]})
+        table["fold"], table["seed"] = found.folds, seed
+        table[[f"true_{label}" for label in labels]] = found.targets
+        table[[f"pred_{label}" for label in labels]] = probabilities
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def _history_table(trained: Trained, models: Sequence[tuple[int, int]]) -> pd.DataFrame:
+    table = pd.DataFrame([asdict(epoch) for epoch in trained.history])
+    numbers = table.pop("model")
+    table.insert(0, "seed", [models[k][1] for k in numbers])
+    table.insert(0, "fold", [models[k][0] for k in numbers])
+    return table.sort_values(["fold", "seed", "epoch"], ignore_index=True)
+
+
+def _named_weights(trained: Trained, models: Sequence[tuple[int, int]]) -> dict[str, torch.Tensor]:
+    return {
+        f"fold{fold}.seed{seed}.{name}": tensor[k].contiguous().clone()
+        for k, (fold, seed) in enumerate(models)
+        for name, tensor in trained.state.items()
+    }
+
+
+def _model(run: Finished) -> dict[str, Any]:
+    """What it takes to build the models again and to feed them."""
+    meta = run.data.reader.meta
+    return {
+        "head": run.head,
+        "config": asdict(run.head_config),
+        "dim": run.dim,
+        "labels": list(run.data.targets.labels),
+        "layer": run.config.layer,
+        "encoder": meta.encoder_id,
+        "cache_key": meta.key,
+        "cache_parts": meta.parts.to_json(),
+    }
