@@ -1,0 +1,287 @@
+"""The command `ser`: arguments to a configuration, one call, its result on stdout.
+
+Nothing heavy is imported here: each command imports what it calls. stdout carries the result,
+stderr progress and messages. Exit codes: 0 done; 1 failed; 2 wrong usage; 3 done, but clips that
+the corpus lists were not encoded.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from embedcache.errors import SerError, UsageError
+
+EXIT_INCOMPLETE = 3
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="ser",
+    help="Speech emotion recognition: encode the audio once, compare heads in seconds.",
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+cache_app = typer.Typer(help="Look after caches.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(cache_app, name="cache")
+
+CacheDir = Annotated[Path, typer.Option(help="Folder of all caches.")]
+ResultsDir = Annotated[Path, typer.Option(help="Folder of all runs.")]
+CorpusOption = Annotated[
+    str, typer.Option(help="See `ser corpora`; folder:NAME and manifest:NAME name your own.")
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, or a GPU as in cuda:1.")]
+
+
+@app.command()
+def corpora() -> None:
+    """List the corpora that can be read."""
+    from embedcache.plugins import plugins
+
+    _print_list({name: p.summary for name, p in plugins("embedcache.corpora").items()})
+
+
+@app.command()
+def encoders() -> None:
+    """List the encoders."""
+    from embedcache.encoders import encoder_ids
+
+    _print_list(encoder_ids())
+
+
+@app.command()
+def heads() -> None:
+    """List the heads."""
+    from embedcache.plugins import plugins
+
+    _print_list({name: p.summary for name, p in plugins("heads.models").items()})
+
+
+@app.command()
+def extract(
+    corpus: CorpusOption,
+    root: Annotated[Path, typer.Option(help="Where the corpus lies.")],
+    encoder: Annotated[str, typer.Option(help="See `ser encoders`.")] = "logmel",
+    layers: Annotated[str, typer.Option(help="last, all, or numbers as in 0,6,12.")] = "last",
+    cache_dir: CacheDir = Path("cache"),
+    device: Device = "auto",
+    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
+    store_dtype: Annotated[str, typer.Option(help="float16 or float32.")] = "float16",
+    shard_mb: Annotated[float, typer.Option(help="Most megabytes of frames in a shard.")] = 64,
+    max_seconds: Annotated[float, typer.Option(help="Longer clips are encoded in windows.")] = 60,
+    limit: Annotated[int, typer.Option(help="Only the first N utterances; 0 is all.")] = 0,
+    engine: Annotated[str, typer.Option(help="How shards are mapped onto workers.")] = "local",
+    worker: Annotated[str, typer.Option(help="I/N: take every N-th shard, from I = 0.")] = "0/1",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
+) -> None:
+    """Encode a corpus once; prints the cache's path. Run it again to resume or to add clips."""
+    from embedcache.extract import run_and_describe
+    from embedcache.request import ExtractConfig, parse_worker
+
+    config = ExtractConfig(
+        corpus=corpus,
+        root=root,
+        encoder=encoder,
+        layers=layers,
+        cache_dir=cache_dir,
+        device=device,
+        dtype=dtype,
+        store_dtype=store_dtype,
+        shard_mb=shard_mb,
+        max_seconds=max_seconds,
+        limit=limit,
+        engine=engine,
+        worker=parse_worker(worker),
+    )
+    if dry_run:
+        from embedcache.estimate import describe_estimate
+
+        typer.echo(describe_estimate(config))
+        return
+    folder, complete = run_and_describe(config)
+    typer.echo(folder)
+    if not complete:
+        raise typer.Exit(EXIT_INCOMPLETE)
+
+
+@cache_app.command("ls")
+def cache_ls(cache_dir: CacheDir = Path("cache")) -> None:
+    """List the caches."""
+    from embedcache.store.describe import describe_all
+
+    typer.echo(describe_all(cache_dir))
+
+
+@cache_app.command("info")
+def cache_info(path: Annotated[Path, typer.Argument(help="A cache's folder.")]) -> None:
+    """Say what made a cache and what it holds."""
+    from embedcache.store.describe import describe
+
+    typer.echo(describe(path))
+
+
+@cache_app.command("verify")
+def cache_verify(path: Annotated[Path, typer.Argument(help="A cache's folder.")]) -> None:
+    """Check every byte of a cache against its checksums."""
+    from embedcache.store.verify import describe_faults
+
+    text, sound = describe_faults(path)
+    typer.echo(text)
+    if not sound:
+        raise typer.Exit(SerError.exit_code)
+
+
+@app.command("train-head")
+def train_head(
+    corpus: CorpusOption,
+    head: Annotated[str, typer.Option(help="One or more, as in mlp,attention,mha.")] = "mlp",
+    cache: Annotated[Path | None, typer.Option(help="A cache's folder.")] = None,
+    encoder: Annotated[str | None, typer.Option(help="Whose cache, if there are several.")] = None,
+    cache_dir: CacheDir = Path("cache"),
+    layer: Annotated[str, typer.Option(help="A stored layer, or last.")] = "last",
+    protocol: Annotated[str, typer.Option(help="speaker, session, official, random.")] = "speaker",
+    folds: Annotated[int, typer.Option(help="Number of folds.")] = 5,
+    seeds: Annotated[int, typer.Option(help="How many times each fold is trained.")] = 5,
+    seed: Annotated[int, typer.Option(help="The first seed; it also makes the folds.")] = 0,
+    labels: Annotated[str, typer.Option(help="hard, or soft from annotators' votes.")] = "hard",
+    rename: Annotated[
+        list[str] | None, typer.Option("--map", help="OLD=NEW renames or merges emotions.")
+    ] = None,
+    drop: Annotated[list[str] | None, typer.Option(help="An emotion to leave out.")] = None,
+    loss: Annotated[
+        str, typer.Option(help="cross-entropy, kl, or auto: kl for soft labels.")
+    ] = "auto",
+    class_weights: Annotated[str, typer.Option(help="none or balanced.")] = "none",
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="KEY=VALUE for training or for a head.")
+    ] = None,
+    results_dir: ResultsDir = Path("results"),
+    device: Device = "auto",
+) -> None:
+    """Train heads on a cache, all folds and seeds in one pass; prints each run's folder."""
+    from heads.experiment import run_heads
+    from heads.labels import LabelConfig
+    from heads.train.prepare import RunConfig
+
+    config = RunConfig(
+        heads=_names(head),
+        corpus=corpus,
+        cache=cache,
+        encoder=encoder,
+        cache_dir=cache_dir,
+        layer=layer,
+        protocol=protocol,
+        folds=folds,
+        seeds=seeds,
+        seed=seed,
+        labels=LabelConfig(
+            kind=labels,
+            rename=_pairs("--map", rename),
+            drop=frozenset(name.lower() for name in drop or ()),
+        ),
+        loss=loss,
+        class_weights=class_weights,
+        settings=_pairs("--set", set_),
+        device=device,
+    )
+    for folder in run_heads(config, results_dir):
+        typer.echo(folder)
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[str] | None, typer.Argument(help="Runs; none is all.")] = None,
+    corpus: Annotated[str | None, typer.Option(help="Only runs on this corpus.")] = None,
+    metric: Annotated[str, typer.Option(help="What to sort by.")] = "ua",
+    format: Annotated[str, typer.Option(help="table, md, csv or json.")] = "table",
+    results_dir: ResultsDir = Path("results"),
+) -> None:
+    """Print the leaderboard of runs."""
+    from heads.report.compare import compare as compare_runs
+
+    typer.echo(compare_runs(runs or [], results_dir, corpus, metric, format))
+
+
+@app.command()
+def bias(
+    run: Annotated[str, typer.Argument(help="A run's folder or id.")],
+    by: Annotated[str, typer.Option(help="Columns of the corpus.")] = "gender,speaker",
+    results_dir: ResultsDir = Path("results"),
+) -> None:
+    """Print how well groups of speakers are recognised, and write bias.json into the run."""
+    from heads.report.bias import bias as report_bias
+    from heads.results import find_run
+
+    found = find_run(run, results_dir)
+    record, table = report_bias(found, _names(by))
+    typer.echo(table)
+    logging.getLogger("ser").info("written: %s", found.write_report("bias", record))
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option("--dir", help="Where its files go.")] = Path("ser-demo"),
+) -> None:
+    """Show the whole way, offline, on a small generated corpus; takes under two minutes."""
+    from heads.demo import demo as run_demo
+
+    typer.echo(run_demo(folder))
+
+
+def main() -> None:
+    """Run a command; a user's mistake is one sentence, never a traceback."""
+    _log_to_stderr()
+    try:
+        app(standalone_mode=True)
+    except UsageError as error:
+        _fail(str(error), error.exit_code)
+    except SerError as error:
+        _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _fail("interrupted; the same command goes on where it stopped", EXIT_INTERRUPTED)
+    except BrokenPipeError:  # the reader of stdout, such as `head`, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _fail(message: str, code: int) -> None:
+    typer.echo(f"ser: {message}", err=True)
+    sys.exit(code)
+
+
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("ser: %(message)s"))
+    for name in ("ser", "embedcache", "heads"):
+        logger = logging.getLogger(name)
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+
+
+def _print_list(lines: dict[str, str]) -> None:
+    width = max(map(len, lines))
+    for name, line in lines.items():
+        typer.echo(f"{name:<{width}}  {line}")
+
+
+def _names(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _pairs(option: str, texts: list[str] | None) -> dict[str, str]:
+    pairs = {}
+    for text in texts or ():
+        key, equals, value = text.partition("=")
+        if not (key and equals and value):
+            raise UsageError(f"{option} '{text}': give KEY=VALUE")
+        pairs[key.strip()] = value.strip()
+    return pairs
+
+
+if __name__ == "__main__":
+    main()
