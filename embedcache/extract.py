@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
     from embedcache.encoders import Encoder, EncoderSpec
     from embedcache.utterance import Utterance
+
+_SHOWN_REASONS = 20  # skipped.jsonl has them all
 
 _log = logging.getLogger(__name__)
 
@@ -111,11 +113,12 @@ def extract(config: ExtractConfig) -> Extraction:
 def run_and_describe(config: ExtractConfig) -> tuple[Path, bool]:
     """Extract, and say on the log what was done; the cache, and whether all of it is there."""
     done = extract(config)
-    for (reason, count), example in _reasons(done.skips).items():
-        _log.warning("%d not encoded, first %s: %s", count, example, reason)
+    for reason, names in _by_reason(done.skips)[:_SHOWN_REASONS]:
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        _log.warning("not encoded: %s%s: %s", names[0], more, reason)
     speed = done.encoded_s / done.encode_s if done.encode_s else 0.0
     _log.info(
-        "%d utterances: %d contents encoded now (%.1f min of audio, %.0f times real time), "
+        "%d utterances: %d contents encoded now (%.1f min of audio, %.3g times real time), "
         "%d skipped; start %.1f s, hashing %.1f s, encoding %.1f s",
         done.utterances,
         done.encoded,
@@ -131,11 +134,12 @@ def run_and_describe(config: ExtractConfig) -> tuple[Path, bool]:
     return done.folder, not done.skips
 
 
-def _reasons(skips: Sequence[tuple[str, str]]) -> dict[tuple[str, int], str]:
-    """Skipped utterances by reason: how many, and the first of them."""
-    counts = Counter(reason for _, reason in skips)
-    first = {reason: name for name, reason in reversed(skips)}
-    return {(reason, count): first[reason] for reason, count in counts.most_common()}
+def _by_reason(skips: Sequence[tuple[str, str]]) -> list[tuple[str, list[str]]]:
+    """Reasons with the utterances that were skipped for each, the commonest first."""
+    names: dict[str, list[str]] = defaultdict(list)
+    for name, reason in skips:
+        names[reason].append(name)
+    return sorted(names.items(), key=lambda item: -len(item[1]))
 
 
 def _list_utterances(

@@ -168,9 +168,8 @@ def find_or_create(config: ExtractConfig, spec: EncoderSpec) -> tuple[Path, stor
                 folder,
                 ", ".join(f"{name} {v}" for name, v in meta.versions.items()),
             )
-        remove_stale(folder)
-        remove_stale(folder / "shards")
-        remove_stale(folder / "plans")
+        for place in (folder.parent, folder, folder / "plans", folder / "shards"):
+            remove_stale(place)
         return folder, meta
     key = cache_key(parts)
     folder = store.cache_folder(config.cache_dir, config.corpus, config.encoder, key)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from functools import lru_cache
-from math import ceil, gcd
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from embedcache.audio.resample import resample
 from embedcache.errors import ClipError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import BinaryIO
 
     import soundfile
@@ -24,10 +22,10 @@ Samples = npt.NDArray[np.float32]
 
 MAX_CLIP_S = 3600.0
 RATE_LIMITS_HZ = (1_000, 768_000)
+LARGEST_SAMPLE = 1e6
 _BLOCK_FRAMES = 1 << 18
 _UNKNOWN_FRAMES = 1 << 60  # libsndfile's count where the header does not say
 _BOUND_SLACK_S = 0.02  # annotated ends are rounded: this much past the end is the end
-_MAX_KERNEL = 1 << 27  # values of a resampling kernel: 512 MB in float32
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +68,7 @@ def read_clip(path: Path, start_s: float, end_s: float | None, rate_hz: int) -> 
         path: wav, flac, ogg, mp3, or anything else that libsndfile decodes.
         start_s: Where the clip begins, in seconds.
         end_s: Where it ends, in seconds; None is the end of the file.
-        rate_hz: The rate to resample to, by `torchaudio.functional.resample`'s method and defaults.
+        rate_hz: The rate to resample to, see `embedcache.audio.resample`.
 
     Shape:
         Output: [samples].
@@ -88,7 +86,10 @@ def read_clip(path: Path, start_s: float, end_s: float | None, rate_hz: int) -> 
         raise ClipError("content", f"{bad} of {samples.size} samples are NaN or infinite")
     if samples.min() == samples.max():
         raise ClipError("content", f"silent: all {samples.size} samples are {samples[0]:g}")
-    return samples if native_hz == rate_hz else _resampler(native_hz, rate_hz)(samples)
+    largest = float(np.abs(samples).max())
+    if largest > LARGEST_SAMPLE:
+        raise ClipError("content", f"its samples reach {largest:.3g}, where full scale is 1")
+    return resample(samples, native_hz, rate_hz)
 
 
 def _decode(file: BinaryIO, start_s: float, end_s: float | None) -> tuple[Samples, int]:
@@ -138,7 +139,7 @@ def _read_frames(sound: soundfile.SoundFile, start_s: float, end_s: float | None
         blocks.append(block.mean(axis=1, dtype=np.float32))
         read += len(block)
         _check_length(read / rate)
-    if known and read < wanted:
+    if known and read < wanted and sound.format != "MPEG":  # an MP3's length is an estimate
         there, promised = read / rate, wanted / rate
         raise ClipError("content", f"truncated: {there:.3f} s of {promised:.3f} s are there")
     if not read:
@@ -179,24 +180,3 @@ def _missing_wav_bytes(file: BinaryIO, size: int) -> int:
             return 0 if streamed else max(0, position + length - size)
         position += length + (length & 1)
     return 0
-
-
-@lru_cache(maxsize=4)
-def _resampler(from_hz: int, to_hz: int) -> Callable[[Samples], Samples]:
-    """The windowed-sinc resampler of torchaudio, its kernel computed once per pair of rates."""
-    import torch
-    import torchaudio
-
-    common = gcd(from_hz, to_hz)
-    up, down = to_hz // common, from_hz // common
-    kernel = up * (down + 2 * ceil(6 * down / min(up, down)))
-    if kernel > _MAX_KERNEL:
-        raise ClipError("content", f"its sample rate {from_hz} Hz has no small ratio to {to_hz} Hz")
-    transform: Any = torchaudio.transforms.Resample(from_hz, to_hz)
-
-    def resample(samples: Samples) -> Samples:
-        with torch.inference_mode():
-            output: Samples = transform(torch.from_numpy(samples)).numpy()
-        return output
-
-    return resample

@@ -75,8 +75,10 @@ def parse(root: Path) -> list[Utterance]:
         reader = csv.reader(file, strict=True)
         try:
             return _read_lines(path, reader)
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise SerError(f"{path} line {reader.line_num + 1}: no valid CSV ({error})") from error
+        except UnicodeDecodeError as error:
+            raise SerError(f"{path} line {reader.line_num + 1}: no UTF-8 text ({error})") from error
+        except csv.Error as error:
+            raise SerError(f"{path} line {reader.line_num}: no valid CSV ({error})") from error
         except ValueError as error:
             raise SerError(f"{path} line {reader.line_num}: {error}") from error
 

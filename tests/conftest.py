@@ -1,0 +1,47 @@
+"""Fixtures for all tests."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.material import real_data, write_clips
+
+Ser = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def ravdess() -> Path:
+    return real_data("ravdess")
+
+
+@pytest.fixture(scope="session")
+def urdu() -> Path:
+    return real_data("urdu")
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> Path:
+    return write_clips(tmp_path / "clips", 12)
+
+
+@pytest.fixture
+def ser(tmp_path: Path) -> Ser:
+    """Run the command `ser` as a user does, in an empty folder."""
+
+    def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "cli", *map(str, arguments)],
+            cwd=options.pop("cwd", tmp_path),
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+            **options,
+        )
+
+    return run

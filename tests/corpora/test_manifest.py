@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from embedcache.corpora import read_corpus
+from embedcache.errors import SerError
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "list.csv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "what"),
+    [
+        ("path,emotion\na.wav,sad\n", 1, "no column 'label'"),
+        ("file,label\na.wav,sad\n", 1, "no column 'path'"),
+        ("path,label,label\na.wav,sad,sad\n", 1, "a column stands there twice"),
+        ("path,label\na.wav,sad\nb.wav\n", 3, "1 fields, but the first line names 2"),
+        ("path,label\n\n,sad\n", 3, "the path is empty"),
+        ("path,label\na.wav,\n", 2, "neither a label nor votes"),
+        ("path,label,age\na.wav,sad,old\n", 2, "age is 'old'"),
+        ("path,label,start_s\na.wav,sad,-1\n", 2, "start_s is '-1'"),
+        ("path,label,end_s\na.wav,sad,nan\n", 2, "end_s is 'nan'"),
+        ("path,label,start_s,end_s\na.wav,sad,2,1\n", 2, "end_s 1 is not after start_s 2"),
+        ("path,label,votes\na.wav,sad,happy\n", 2, "votes are 'happy'"),
+        ("path,label,votes\na.wav,sad,happy=x\n", 2, "votes are 'happy=x'"),
+        ("path,label,votes\na.wav,sad,a=1;a=2\n", 2, "votes are 'a=1;a=2'"),
+        ("path,label,votes\na.wav,sad,a=0\n", 2, "votes 'a=0' sum to zero"),
+        ('path,label\na.wav,"sad\n', 2, "no valid CSV"),
+    ],
+)
+def test_a_fault_is_named_with_its_line(tmp_path: Path, text: str, line: int, what: str) -> None:
+    with pytest.raises(SerError, match=rf"list\.csv line {line}: .*{what}"):
+        read_corpus("manifest", write(tmp_path, text))
+
+
+def test_bytes_that_are_no_text_are_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_bytes(b"path,label\n\xff\xfe\x00,sad\n")
+    with pytest.raises(SerError, match="line 1: no UTF-8 text"):
+        read_corpus("manifest", path)
+
+
+def test_a_byte_order_mark_and_other_column_orders_are_read(tmp_path: Path) -> None:
+    path = write(tmp_path, "\ufefflabel,Path\nSad,a.wav\n")
+    (found,) = read_corpus("manifest", path)
+    assert (found.label, found.path) == ("sad", tmp_path / "a.wav")
+
+
+def test_a_file_that_is_not_there_is_still_listed(tmp_path: Path) -> None:
+    (found,) = read_corpus("manifest", write(tmp_path, "path,label\ngone.wav,sad\n"))
+    assert not found.path.exists()
