@@ -238,12 +238,12 @@ def main() -> None:
     """Run a command; a user's mistake is one sentence, never a traceback."""
     _log_to_stderr()
     try:
-        app(standalone_mode=True)
-    except UsageError as error:
-        _fail(str(error), error.exit_code)
+        app()
     except SerError as error:
         _fail(str(error), error.exit_code)
-    except KeyboardInterrupt:
+    except SystemExit as stop:
+        if stop.code != EXIT_INTERRUPTED:
+            raise
         _fail("interrupted; the same command goes on where it stopped", EXIT_INTERRUPTED)
     except BrokenPipeError:  # the reader of stdout, such as `head`, has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

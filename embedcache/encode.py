@@ -117,7 +117,7 @@ def to_storage(frames: Frames, dtype: np.dtype[Any]) -> StoredFrames:
     if not np.isfinite(frames).all():
         raise ClipError("content", "the encoder gave frames that are NaN or infinite")
     largest = float(np.abs(frames).max(initial=0.0))
-    if largest > np.finfo(dtype).max:
+    if largest > float(np.finfo(dtype).max):
         raise ClipError(
             "content",
             f"a frame value of {largest:.3g} does not fit {dtype}; use --store-dtype float32",

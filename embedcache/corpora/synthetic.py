@@ -1,33 +1,26 @@
 """A generated corpus: synthetic voices, four emotions, annotators' votes, planted effects.
 
 Nothing here was said by anyone. Its use is that the truth is known: what an analysis ought to find
-was put there on purpose, and is written beside the audio in `planted.json`.
-
-An emotion is a direction in the space of prosody, away from the speaker's neutral voice, followed
-as far as the speaker expresses it. One gender expresses it less, some clips lie between two
-emotions, and annotators hear everything with errors of their own.
+was put there on purpose, and is written beside the audio in `planted.json`. How, is the matter of
+`embedcache.synthesis`.
 """
 
 from __future__ import annotations
 
 import csv
 import json
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from embedcache.audio.voice import Prosody, Speaker, Syllable, say
 from embedcache.corpora import Example
 from embedcache.errors import SerError, UsageError, disk_errors
+from embedcache.synthesis.actors import Take, cast_actors, perform, plan_takes
+from embedcache.synthesis.annotators import count_votes
+from embedcache.synthesis.design import Config
+from embedcache.synthesis.ground_truth import ground_truth
 from embedcache.utterance import Utterance
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Array = NDArray[np.float64]
 
 SYNTHETIC = True
 LAYOUT = "annotations.csv and its clips audio/<speaker>/<id>.wav, as `generate` writes them"
@@ -46,7 +39,7 @@ EXAMPLE = Example(
     },
     expected={
         "f01-angry-01": {
-            "path": Path("audio/f01/f01-angry-01.wav"),
+            "path": "audio/f01/f01-angry-01.wav",
             "speaker": "f01",
             "gender": "female",
             "age": 34.0,
@@ -56,7 +49,7 @@ EXAMPLE = Example(
         },
         # The label is the emotion that was acted, whatever the annotators heard.
         "m01-sad-02": {
-            "path": Path("audio/m01/m01-sad-02.wav"),
+            "path": "audio/m01/m01-sad-02.wav",
             "speaker": "m01",
             "gender": "male",
             "age": 58.0,
@@ -67,118 +60,7 @@ EXAMPLE = Example(
     },
 )
 
-# The cues are fields of Prosody; every vector below has them in this order.
-CUES = (
-    "pitch_semitones",
-    "range_semitones",
-    "slope_semitones",
-    "syllables_per_s",
-    "level_dbfs",
-    "tilt_db_per_octave",
-    "jitter",
-)
-NEUTRAL = np.array([0.0, 4.0, -2.5, 5.0, -27.0, 0.0, 0.006])
-# Signs as Juslin and Laukka (2003), Psychological Bulletin 129, found them over 104 studies: anger
-# is fast, loud, bright, high and varied; happiness fast, fairly loud, high, very varied and rising;
-# sadness slow, soft, dull, low, monotonous and falling. The sizes are ours, for a strength of 1.
-DIRECTIONS = {
-    "angry": np.array([3.5, 3.5, -1.0, 1.0, 7.0, 3.0, 0.010]),
-    "happy": np.array([6.0, 7.0, 4.0, 0.9, 3.5, 1.0, 0.0]),
-    "neutral": np.zeros(len(CUES)),
-    "sad": np.array([-2.5, -3.5, -2.5, -1.5, -5.0, -2.5, 0.004]),
-}
-# Standard deviations: of speakers' neutral voices, and of the clips of one speaker and emotion. The
-# level holds the distance to the microphone, too.
-BETWEEN_SPEAKERS = np.array([0.0, 0.4, 0.4, 0.2, 0.9, 0.35, 0.0006])
-BETWEEN_CLIPS = np.array([0.7, 0.8, 0.8, 0.3, 1.2, 0.5, 0.001])
-LOWEST = np.array([-12.0, 0.0, -12.0, 2.5, -40.0, -6.0, 0.001])
-HIGHEST = np.array([12.0, 16.0, 12.0, 8.0, -16.0, 6.0, 0.03])
-SECOND_SHARE = 0.45  # of the other emotion, in an ambiguous clip
-
-# Annotators, in units of the variation between clips: the standard deviation of their hearing and
-# of their liking for an emotion (a log probability), and how little a distance means to them.
-HEARING_ERROR, LIKING, SOFTNESS = 2.5, 0.4, 4.0
-
-# Nonsense, so that no word has a feeling of its own. "t-aa" is a consonant and a vowel of `voice`;
-# a star marks stress, a comma a pause. Clip number n of every emotion has sentence n, so that
-# sentences are spread over the emotions evenly.
-SENTENCES = {
-    "s1": "t-aa* m-iy s-ae* n-uh , k-ao* l-eh",
-    "s2": "m-ah* l-ih p-eh* t-uw n-aa* f-ih",
-    "s3": "sh-iy* k-ah n-ao* , p-ih m-ae* l-uh t-iy",
-    "s4": "l-uw* s-eh t-ae* m-ao k-iy* n-ah",
-    "s5": "f-ae* n-iy , t-uh* l-aa s-ih* m-eh p-ao",
-    "s6": "n-eh* sh-aa k-ih* l-ae p-uw* m-ah",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Config:
-    """What to generate.
-
-    Attributes:
-        speakers: Half of them women, half men; one woman more where the number is odd.
-        clips_per_emotion: Of each speaker, for each of the four emotions.
-        annotators: Each gives every clip one vote.
-        seed: Another seed gives other speakers, clips and votes, with the same planted effects.
-        weaker_gender: `female` or `male`: who expresses emotions less strongly.
-        weaker_expression: How strongly, relative to the other gender; 1 plants no difference.
-        ambiguous_share: Of the clips, to lie between two emotions.
-        rate_hz: Sample rate of the files.
-    """
-
-    speakers: int = 12
-    clips_per_emotion: int = 6
-    annotators: int = 8
-    seed: int = 0
-    weaker_gender: str = "male"
-    weaker_expression: float = 0.45
-    ambiguous_share: float = 0.2
-    rate_hz: int = 16_000
-
-    def __post_init__(self) -> None:
-        limits = {
-            "speakers": (1, 198),
-            "clips_per_emotion": (1, 99),
-            "annotators": (1, 1000),
-            "seed": (0, 2**63),
-            "weaker_expression": (0, 1),
-            "ambiguous_share": (0, 1),
-            "rate_hz": (16_000, 48_000),
-        }
-        for name, (low, high) in limits.items():
-            if not low <= getattr(self, name) <= high:
-                raise UsageError(f"{name} {getattr(self, name)} must lie between {low} and {high}")
-        if self.weaker_gender not in ("female", "male"):
-            raise UsageError(f"weaker_gender '{self.weaker_gender}' must be female or male")
-
-
 DEFAULT = Config()
-
-
-@dataclass(frozen=True, slots=True)
-class _Actor:
-    """A speaker: a voice, its neutral cues, and how strongly it expresses emotions."""
-
-    name: str
-    gender: str
-    age: int
-    voice: Speaker
-    neutral: Array
-    expression: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Take:
-    """The truth about a clip; `second` is the other emotion of an ambiguous one."""
-
-    id: str
-    actor: _Actor
-    emotion: str
-    second: str | None
-    strength: float
-    sentence: str
-    cues: Array
 
 
 def parse(root: Path) -> list[Utterance]:
@@ -210,7 +92,7 @@ def _utterance(root: Path, where: str, row: list[str]) -> Utterance:
             raise SerError(f"{where} has '{value}' where age and votes must be whole numbers")
     return Utterance(
         id=name,
-        path=root / "audio" / speaker / f"{name}.wav",
+        path=_audio_path(root, speaker, name),
         speaker=speaker,
         gender=gender,
         age=float(age),
@@ -218,6 +100,10 @@ def _utterance(root: Path, where: str, row: list[str]) -> Utterance:
         label=label,
         votes={emotion: float(n) for emotion, n in zip(LABELS, votes, strict=True)},
     )
+
+
+def _audio_path(root: Path, speaker: str, name: str) -> Path:
+    return root / "audio" / speaker / f"{name}.wav"
 
 
 def generate(root: Path, config: Config = DEFAULT) -> None:
@@ -254,180 +140,26 @@ def generate(root: Path, config: Config = DEFAULT) -> None:
 
 
 def _write(folder: Path, config: Config) -> None:
-    actors = _actors(config)
-    takes = [take for actor in actors for take in _takes(actor, config)]
-    for actor in actors:
-        (folder / "audio" / actor.name).mkdir(parents=True)
+    actors = cast_actors(config)
+    takes = [take for actor in actors for take in plan_takes(actor, config)]
     for take in takes:
-        _record(folder / "audio" / take.actor.name / f"{take.id}.wav", take, config)
+        _write_audio(_audio_path(folder, take.actor.name, take.id), take, config)
     with (folder / "annotations.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         writer.writerows(_row(take, config) for take in takes)
-    planted = json.dumps(_planted(config, actors, takes), indent=1)
-    (folder / "planted.json").write_text(planted + "\n", encoding="utf-8")
+    truth = json.dumps(ground_truth(config, actors, takes), indent=1)
+    (folder / "planted.json").write_text(truth + "\n", encoding="utf-8")
 
 
-def _rng(config: Config, name: str) -> np.random.Generator:
-    # A stream for every name, so that nothing depends on the order in which things are made.
-    return np.random.default_rng([config.seed, *name.encode()])
-
-
-def _actors(config: Config) -> list[_Actor]:
-    women = (config.speakers + 1) // 2
-    names = [f"f{n:02}" for n in range(1, women + 1)]
-    names += [f"m{n:02}" for n in range(1, config.speakers - women + 1)]
-    return [_actor(name, config) for name in names]
-
-
-def _actor(name: str, config: Config) -> _Actor:
-    rng = _rng(config, name)
-    woman = name.startswith("f")
-    gender = "female" if woman else "male"
-    voice = Speaker(
-        f0_hz=(205.0 if woman else 115.0) * 2 ** (rng.normal(0, 1.7) / 12),
-        formant_scale=(1.17 if woman else 1.0) * (1 + rng.normal(0, 0.03)),
-        breathiness=(0.08 if woman else 0.05) * 2 ** rng.normal(0, 0.4),
-        open_quotient=(0.62 if woman else 0.56) + rng.uniform(-0.04, 0.04),
-    )
-    factor = config.weaker_expression if gender == config.weaker_gender else 1.0
-    return _Actor(
-        name=name,
-        gender=gender,
-        age=int(rng.integers(20, 70)),
-        voice=voice,
-        neutral=NEUTRAL + BETWEEN_SPEAKERS * rng.standard_normal(len(CUES)),
-        expression=factor * np.exp(rng.normal(0, 0.1)),
-    )
-
-
-def _takes(actor: _Actor, config: Config) -> list[_Take]:
-    numbers = range(1, config.clips_per_emotion + 1)
-    return [_take(actor, emotion, number, config) for emotion in LABELS for number in numbers]
-
-
-def _take(actor: _Actor, emotion: str, number: int, config: Config) -> _Take:
-    name = f"{actor.name}-{emotion}-{number:02}"
-    rng = _rng(config, f"{name} truth")
-    strength = actor.expression * np.exp(rng.normal(0, 0.15))
-    direction, second = DIRECTIONS[emotion], None
-    if _is_ambiguous(actor, emotion, number, config):
-        second = str(rng.choice([e for e in LABELS if e != emotion]))
-        direction = (1 - SECOND_SHARE) * direction + SECOND_SHARE * DIRECTIONS[second]
-    cues = actor.neutral + strength * direction + BETWEEN_CLIPS * rng.standard_normal(len(CUES))
-    sentence = list(SENTENCES)[(number - 1) % len(SENTENCES)]
-    return _Take(name, actor, emotion, second, strength, sentence, cues.clip(LOWEST, HIGHEST))
-
-
-def _is_ambiguous(actor: _Actor, emotion: str, number: int, config: Config) -> bool:
-    # Systematic sampling: every fifth clip (at 0.2) from a random start. So all speakers and
-    # emotions have the same share, and it explains no difference between them.
-    start = _rng(config, f"{actor.name}-{emotion} ambiguous").random()
-    share = config.ambiguous_share
-    return int(start + share * number) > int(start + share * (number - 1))
-
-
-def _record(path: Path, take: _Take, config: Config) -> None:
+def _write_audio(path: Path, take: Take, config: Config) -> None:
     import soundfile
 
-    prosody = Prosody(**dict(zip(CUES, take.cues.tolist(), strict=True)))
-    rng = _rng(config, f"{take.id} audio")
-    wave = say(_syllables(take.sentence), take.actor.voice, prosody, config.rate_hz, rng)
-    soundfile.write(path, np.round(wave * 32767).astype(np.int16), config.rate_hz, "PCM_16")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    samples = np.round(perform(take, config) * 32767).astype(np.int16)
+    soundfile.write(path, samples, config.rate_hz, "PCM_16")
 
 
-def _syllables(sentence: str) -> list[Syllable]:
-    syllables = []
-    pause = 0.0
-    for word in SENTENCES[sentence].split():
-        if word == ",":
-            pause = 0.5
-        else:
-            onset, vowel = word.rstrip("*").split("-")
-            syllables.append(Syllable(onset, vowel, 1.0 if word.endswith("*") else 0.3, pause))
-            pause = 0.0
-    return syllables
-
-
-def _votes(take: _Take, config: Config) -> list[int]:
-    """How many annotators chose each emotion.
-
-    They know the voice, so they judge by the difference from neutral. Annotator a hears
-    x = cues + error and votes for emotion e with a probability proportional to
-    exp(liking_ae - |x - prototype_e|^2 / (2 softness^2)), where the prototype is the emotion as
-    strongly as it is expressed on average.
-    """
-    rng = _rng(config, f"{take.id} votes")
-    average_strength = (1 + config.weaker_expression) / 2
-    prototypes = average_strength * np.stack([DIRECTIONS[e] for e in LABELS]) / BETWEEN_CLIPS
-    cues = (take.cues - take.actor.neutral) / BETWEEN_CLIPS
-    votes = [0] * len(LABELS)
-    for annotator in range(config.annotators):
-        liking = _rng(config, f"annotator {annotator}").normal(0, LIKING, len(LABELS))
-        heard = cues + HEARING_ERROR * rng.standard_normal(len(CUES))
-        distance = np.linalg.norm(heard - prototypes, axis=1)
-        # Gumbel noise turns the largest of log weights into a draw in proportion to the weights.
-        score = liking - distance**2 / (2 * SOFTNESS**2) + rng.gumbel(size=len(LABELS))
-        votes[int(score.argmax())] += 1
-    return votes
-
-
-def _row(take: _Take, config: Config) -> list[object]:
-    a = take.actor
-    return [take.id, a.name, a.gender, a.age, take.sentence, take.emotion, *_votes(take, config)]
-
-
-def _planted(config: Config, actors: list[_Actor], takes: list[_Take]) -> dict[str, Any]:
-    """All that was decided, for `planted.json`; numbers are rounded to six digits."""
-    return {
-        "findings": _findings(config),
-        "config": asdict(config),
-        "neutral": _named(NEUTRAL),
-        "emotions": {emotion: _named(shift) for emotion, shift in DIRECTIONS.items()},
-        "speakers": {
-            a.name: {
-                "gender": a.gender,
-                "age": a.age,
-                "voice": {name: round(value, 6) for name, value in asdict(a.voice).items()},
-                "neutral": _named(a.neutral),
-                "expression": round(a.expression, 6),
-            }
-            for a in actors
-        },
-        "clips": {
-            t.id: {
-                "emotion": t.emotion,
-                "second": t.second,
-                "strength": round(t.strength, 6),
-                "prosody": _named(t.cues),
-            }
-            for t in takes
-        },
-    }
-
-
-def _named(cues: Array) -> dict[str, float]:
-    return {name: round(value, 6) for name, value in zip(CUES, cues.tolist(), strict=True)}
-
-
-def _findings(config: Config) -> list[str]:
-    """What an analysis that takes no notice of `planted.json` should find."""
-    weak = config.weaker_gender
-    strong = "male" if weak == "female" else "female"
-    by_gender = [
-        f"accuracy over the four emotions: {strong} speakers are above {weak} speakers",
-        f"clips of the other emotions that are called neutral: more of {weak} than of {strong} "
-        "speakers",
-        f"annotators' majority is the acted emotion: more often for {strong} than for {weak} "
-        "speakers",
-    ]
-    by_ambiguity = [
-        "entropy of the annotators' votes: ambiguous clips are above clear clips",
-        "accuracy over the four emotions: clear clips are above ambiguous clips",
-    ]
-    return [
-        *(by_gender if config.weaker_expression < 1 and config.speakers > 1 else []),
-        *(by_ambiguity if 0 < config.ambiguous_share < 1 else []),
-        "confusions: angry and happy with each other more often than angry and sad",
-        "nothing was planted between ages or between sentences",
-    ]
+def _row(take: Take, config: Config) -> list[object]:
+    actor, votes = take.actor, count_votes(take, config)
+    return [take.id, actor.name, actor.gender, actor.age, take.sentence, take.emotion, *votes]

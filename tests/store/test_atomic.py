@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from embedcache.errors import SerError, disk_errors
+from embedcache.store.atomic import new_folder, remove_stale, write_new, write_whole
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_an_old_file_stands_until_the_new_one_is_whole(tmp_path: Path) -> None:
+    write_whole(tmp_path / "a", b"old")
+    write_whole(tmp_path / "a", b"new")
+    assert (tmp_path / "a").read_bytes() == b"new"
+    assert names(tmp_path) == {"a"}
+
+
+def test_write_new_never_replaces(tmp_path: Path) -> None:
+    assert write_new(tmp_path / "a", b"first")
+    assert not write_new(tmp_path / "a", b"second")
+    assert (tmp_path / "a").read_bytes() == b"first"
+    assert names(tmp_path) == {"a"}
+
+
+def test_write_new_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError("no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    assert write_new(tmp_path / "a", b"first")
+    assert not write_new(tmp_path / "a", b"second")
+    assert names(tmp_path) == {"a"}
+
+
+def test_a_folder_appears_when_it_is_filled_and_replaces_the_old(tmp_path: Path) -> None:
+    for text in ("old", "new"):
+        with new_folder(tmp_path / "run") as folder:
+            (folder / "a").write_text(text)
+            assert not folder.samefile(tmp_path / "run") if (tmp_path / "run").exists() else True
+    assert (tmp_path / "run" / "a").read_text() == "new"
+    assert names(tmp_path) == {"run"}
+
+
+def test_a_folder_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
+    with new_folder(tmp_path / "run") as folder:
+        (folder / "a").write_text("old")
+    with pytest.raises(ZeroDivisionError), new_folder(tmp_path / "run") as folder:
+        (folder / "a").write_text("new")
+        raise ZeroDivisionError
+    assert (tmp_path / "run" / "a").read_text() == "old"
+    assert names(tmp_path) == {"run"}
+
+
+def test_leftovers_of_dead_processes_go_and_those_of_living_ones_stay(tmp_path: Path) -> None:
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
+                          capture_output=True, text=True, check=True).stdout.strip()  # fmt: skip
+    host = socket.gethostname()
+    for name in (f".tmp-{host}-{dead}-1", f".tmp-{host}-{os.getpid()}-2", ".tmp-elsewhere-1-3",
+                 ".tmp-elsewhere-1-4"):  # fmt: skip
+        (tmp_path / name).write_text("x")
+    os.utime(tmp_path / ".tmp-elsewhere-1-4", (0, time.time() - 2 * 86_400))
+    remove_stale(tmp_path)
+    assert names(tmp_path) == {f".tmp-{host}-{os.getpid()}-2", ".tmp-elsewhere-1-3"}
+
+
+def test_a_folder_that_is_not_there_has_no_leftovers(tmp_path: Path) -> None:
+    remove_stale(tmp_path / "nowhere")
+
+
+def test_what_is_no_disk_fault_passes_through(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="odd"), disk_errors(tmp_path):
+        raise OSError(5, "odd")
+
+
+def test_a_file_where_a_folder_should_be_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("I am a file")
+    target = tmp_path / "cache" / "a"
+    with pytest.raises(SerError, match=r"cannot write .*cache/a \("), disk_errors(target):
+        write_whole(target, b"x")

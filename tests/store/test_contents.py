@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from embedcache.store.contents import content_id, identify, unchanged
+from embedcache.utterance import Utterance
+from tests.material import noise
+
+OLD_S = time.time() - 3600
+
+
+def clip(path: Path, seed: int = 0) -> Utterance:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, noise(0.5, seed), 16_000)
+    os.utime(path, (OLD_S, OLD_S))
+    return Utterance(id=path.stem, path=path)
+
+
+def one(utterance: Utterance, memory: Path) -> str:
+    return identify([utterance], memory)[0][utterance.id].id
+
+
+@pytest.mark.parametrize(
+    "other",
+    [("i", 0.0, None, ""), ("h", 0.1, None, ""), ("h", 0.0, 1.0, ""), ("h", 0.0, None, "v")],
+)
+def test_bytes_bounds_and_view_are_the_content(other: tuple[str, float, float, str]) -> None:
+    assert content_id("h", 0.0, None, "") != content_id(*other)
+
+
+def test_a_copy_under_another_name_is_the_same_content(tmp_path: Path) -> None:
+    first = clip(tmp_path / "a.wav")
+    shutil.copy(first.path, tmp_path / "deep-er.wav")
+    second = Utterance(id="b", path=tmp_path / "deep-er.wav", label="sad", speaker="x")
+    found, _ = identify([first, second], tmp_path / "memory.json")
+    assert found["a"].id == found["b"].id
+
+
+def test_one_changed_byte_is_another_content(tmp_path: Path) -> None:
+    first = clip(tmp_path / "a.wav")
+    before = one(first, tmp_path / "memory.json")
+    data = bytearray(first.path.read_bytes())
+    data[-1] ^= 1
+    first.path.write_bytes(data)
+    assert one(first, tmp_path / "memory.json") != before
+
+
+def test_a_remembered_file_is_not_read_again(tmp_path: Path) -> None:
+    first = clip(tmp_path / "a.wav")
+    before = one(first, tmp_path / "memory.json")
+    size = first.path.stat().st_size
+    first.path.write_bytes(b"x" * size)
+    os.utime(first.path, (OLD_S, OLD_S))  # same path, size and time: taken for the same
+    assert one(first, tmp_path / "memory.json") == before
+    os.utime(first.path, (OLD_S, OLD_S + 1))
+    assert one(first, tmp_path / "memory.json") != before
+
+
+def test_a_file_that_has_just_changed_is_not_remembered(tmp_path: Path) -> None:
+    """Within the clock's grain it could change again with the same size and time."""
+    first = clip(tmp_path / "a.wav")
+    now = time.time()
+    os.utime(first.path, (now, now))
+    before = one(first, tmp_path / "memory.json")
+    first.path.write_bytes(b"x" * first.path.stat().st_size)
+    os.utime(first.path, (now, now))
+    assert one(first, tmp_path / "memory.json") != before
+
+
+def test_a_damaged_memory_is_forgotten(tmp_path: Path) -> None:
+    first = clip(tmp_path / "a.wav")
+    before = one(first, tmp_path / "memory.json")
+    for text in ("", "{", "[]", '{"a": 1}', '{"a": [1]}'):
+        (tmp_path / "memory.json").write_text(text)
+        assert one(first, tmp_path / "memory.json") == before
+
+
+def test_unreadable_files_are_named_and_the_rest_goes_on(tmp_path: Path) -> None:
+    first = clip(tmp_path / "a.wav")
+    gone = Utterance(id="gone", path=tmp_path / "gone.wav")
+    found, unreadable = identify([gone, first], tmp_path / "memory.json")
+    assert list(found) == ["a"]
+    assert unreadable == {"gone": "cannot be read (No such file or directory)"}
+
+
+def test_expected_seconds_follow_the_bounds(tmp_path: Path) -> None:
+    first = clip(tmp_path / "a.wav")
+    part = replace(first, id="part", start_s=0.1, end_s=0.3)
+    found, _ = identify([first, part], tmp_path / "memory.json")
+    assert found["a"].seconds == pytest.approx(0.5)
+    assert found["part"].seconds == pytest.approx(0.2)
+
+
+def test_unchanged_notices_a_change(tmp_path: Path) -> None:
+    first = clip(tmp_path / "a.wav")
+    content = identify([first], tmp_path / "memory.json")[0]["a"]
+    assert unchanged(content)
+    os.utime(first.path, (OLD_S, OLD_S + 5))
+    assert not unchanged(content)

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+
+from embedcache.encode import EncodeConfig, encode_clips, make_batches, to_storage, windows
+from embedcache.encoders import load_encoder
+from embedcache.errors import ClipError
+from embedcache.utterance import Utterance
+from tests.material import noise
+
+LENGTHS = st.lists(st.integers(1, 1000), max_size=50)
+
+
+@given(LENGTHS, st.integers(1, 8), st.integers(1, 3000), st.booleans())
+def test_batches_hold_every_clip_once_within_the_limits(
+    lengths: list[int], most: int, budget: int, pads: bool
+) -> None:
+    config = EncodeConfig(max_seconds=500, max_clips=most, max_batch_seconds=budget)
+    batches = make_batches(lengths, config, rate_hz=1, pads=pads)
+    assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
+    for batch in batches:
+        chosen = [lengths[i] for i in batch]
+        assert len(batch) <= most
+        assert len(batch) == 1 or max(chosen) * len(batch) <= budget
+        assert len(batch) == 1 or max(chosen) <= 500
+        assert pads or len(set(chosen)) == 1
+
+
+@given(st.integers(1, 20_000), st.integers(400, 5_000))
+def test_windows_tile_the_clips_own_grid(samples: int, longest: int) -> None:
+    hop, receptive = 320, 400
+    cuts = windows(samples, longest, hop, receptive)
+    counts = [max(0, (end - start - receptive) // hop + 1) for start, end in cuts]
+    assert sum(counts) == max(0, (samples - receptive) // hop + 1)
+    assert all(start % hop == 0 for start, _ in cuts)
+    assert cuts[-1][1] <= samples
+    if len(cuts) > 1:
+        assert all(end - start <= max(longest, receptive) for start, end in cuts)
+        assert max(counts) - min(counts) <= 1
+
+
+def clip(folder: Path, seconds: float, seed: int) -> tuple[Utterance, float]:
+    path = folder / f"{seed}.wav"
+    soundfile.write(path, noise(seconds, seed), 16_000, subtype="FLOAT")
+    return Utterance(id=str(seed), path=path), seconds
+
+
+def test_windows_do_not_show_where_frames_are_local(tmp_path: Path) -> None:
+    encoder = load_encoder("logmel", "last", "cpu", "auto")
+    clips = [clip(tmp_path, 3.3, 0)]
+    ((_, whole),) = encode_clips(encoder, clips, EncodeConfig())
+    ((_, cut),) = encode_clips(encoder, clips, EncodeConfig(max_seconds=0.7))
+    assert isinstance(whole, np.ndarray)
+    np.testing.assert_allclose(cut, whole, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["random:wav2vec2-tiny", "logmel"])
+def test_frames_do_not_depend_on_the_batch(tmp_path: Path, name: str) -> None:
+    encoder = load_encoder(name, "last", "cpu", "float32")
+    clips = [clip(tmp_path, 0.3 + 0.17 * n, n) for n in range(6)]
+    alone = dict(encode_clips(encoder, clips, EncodeConfig()))
+    together = dict(encode_clips(encoder, clips, EncodeConfig(max_clips=4)))
+    assert alone.keys() == together.keys() == set(range(6))
+    for index, frames in alone.items():
+        assert np.abs(frames - together[index]).max() <= 1e-5 * np.abs(frames).max()
+
+
+def test_a_length_that_the_header_had_wrong_does_not_spoil_the_batch(tmp_path: Path) -> None:
+    """Expected lengths only group clips: an encoder that does not pad still gets equal ones."""
+    encoder = load_encoder("random:wav2vec2-tiny", "last", "cpu", "float32")
+    encoder.spec = replace(encoder.spec, pads=False)
+    clips = [(clip(tmp_path, 0.3 + 0.1 * n, n)[0], 1.0) for n in range(3)]
+    found = dict(encode_clips(encoder, clips, EncodeConfig(max_clips=4)))
+    assert all(isinstance(frames, np.ndarray) for frames in found.values())
+
+
+def test_one_bad_clip_does_not_stop_its_batch(tmp_path: Path) -> None:
+    encoder = load_encoder("logmel", "last", "cpu", "auto")
+    clips = [clip(tmp_path, 0.5, 0), clip(tmp_path, 0.5, 1), clip(tmp_path, 0.01, 2)]
+    clips[1][0].path.unlink()
+    found = dict(encode_clips(encoder, clips, EncodeConfig(max_clips=8)))
+    assert isinstance(found[0], np.ndarray)
+    assert isinstance(found[1], ClipError) and found[1].kind == "io"
+    assert isinstance(found[2], ClipError) and "shorter than one frame: 160 samples" in str(
+        found[2]
+    )
+
+
+def test_values_that_do_not_fit_the_store_are_refused() -> None:
+    half = np.dtype(np.float16)
+    good = np.full((1, 2, 3), 65_504, np.float32)
+    assert np.isfinite(to_storage(good, half)).all()
+    with pytest.raises(ClipError, match="7e[+]04 does not fit float16; use --store-dtype float32"):
+        to_storage(np.full((1, 2, 3), 70_000, np.float32), half)
+    assert to_storage(np.full((1, 2, 3), 70_000, np.float32), np.dtype(np.float32)).max() == 70_000
+    with pytest.raises(ClipError, match="NaN or infinite"):
+        to_storage(np.full((1, 2, 3), np.nan, np.float32), np.dtype(np.float32))
