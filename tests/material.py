@@ -30,9 +30,9 @@ def noise(seconds: float, seed: int, rate_hz: int = RATE_HZ) -> np.ndarray:
 
 
 def write_clips(root: Path, count: int, labels: tuple[str, ...] = ("angry", "sad")) -> Path:
-    """A corpus for `folder`: clips of 0.2 to 0.9 s, two speakers per label."""
+    """A corpus for `folder`: clips of 0.2 to 0.9 s by six speakers."""
     for n in range(count):
-        folder = root / labels[n % len(labels)] / f"s{n // len(labels) % 4}"
+        folder = root / labels[n % len(labels)] / f"s{n // len(labels) % 6}"
         folder.mkdir(parents=True, exist_ok=True)
         soundfile.write(folder / f"clip{n:03}.wav", noise(0.2 + 0.1 * (n % 8), n), RATE_HZ)
     return root

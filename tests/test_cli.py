@@ -1,0 +1,276 @@
+"""The command line as a user meets it: results on stdout, sentences on stderr, exit codes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import cli
+from tests.conftest import Ser
+from tests.material import write_clips
+
+
+class Done(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """A command in this process, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "_log_to_stderr", lambda: None)
+
+    def call(*arguments: object) -> Done:
+        monkeypatch.setattr("sys.argv", ["ser", *map(str, arguments)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        text = capfd.readouterr()
+        return Done(int(stop.value.code or 0), text.out, text.err)
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a cache of 24 clips and two runs on it."""
+    folder = tmp_path_factory.mktemp("trained")
+    write_clips(folder / "clips", 24)
+    from embedcache.extract import extract
+    from embedcache.request import ExtractConfig
+    from heads.experiment import run_heads
+    from heads.train.prepare import RunConfig
+
+    extract(ExtractConfig(corpus="folder", root=folder / "clips", cache_dir=folder / "cache"))
+    config = RunConfig(heads=["mlp", "mha"], corpus="folder", cache_dir=folder / "cache", folds=2,
+                       seeds=2, settings={"epochs": "2"})  # fmt: skip
+    list(run_heads(config, folder / "results"))
+    return folder
+
+
+SENTENCES = {
+    "no root": (2, "extract --corpus ravdess --root nowhere", "--root nowhere does not exist; rav"),
+    "empty": (1, "extract --corpus ravdess --root empty", "no utterance found under empty"),
+    "other layout": (1, "extract --corpus urdu --root clips", "urdu looks for Angry/SM1_F1_A01"),
+    "corpus": (2, "extract --corpus ravdes --root clips", "did you mean 'ravdess'"),
+    "encoder": (2, "extract --corpus folder --root clips --encoder mfc", "did you mean 'mfcc'"),
+    "layer": (2, "extract --corpus folder --root clips --layers 3", "logmel has one layer"),
+    "dtype": (2, "extract --corpus folder --root clips --dtype int4", "computes in float32 only"),
+    "device": (2, "extract --corpus folder --root clips --device gpu", "give auto, cpu, cuda"),
+    "engine": (2, "extract --corpus folder --root clips --engine ray", "unknown engine 'ray'"),
+    "worker": (2, "extract --corpus folder --root clips --worker 3", "give I/N"),
+    "no option": (2, "extract --corpus folder --root clips --speed 3", "No such option: --speed"),
+    "no corpus": (2, "extract --root clips", "Missing option '--corpus'"),
+    "number": (2, "extract --corpus folder --root clips --limit x", "Invalid value for '--limit'"),
+    "manifest": (
+        1,
+        "extract --corpus manifest --root bad.csv",
+        "bad.csv line 3: the path is empty",
+    ),
+    "head": (2, "train-head --corpus folder --head atention", "did you mean 'attention'"),
+    "no cache": (2, "train-head --corpus urdu", "no cache of urdu in cache; make it with"),
+    "cache path": (2, "train-head --corpus folder --cache clips", "clips is no cache"),
+    "protocol": (2, "train-head --corpus folder --protocol loso", "unknown protocol 'loso'"),
+    "folds": (2, "train-head --corpus folder --folds 99", "there are 6 speakers; give at most 6"),
+    "sessions": (2, "train-head --corpus folder --protocol session", "name no session"),
+    "official": (2, "train-head --corpus folder --protocol official", "no published folds"),
+    "votes": (2, "train-head --corpus folder --labels soft", "has no votes; use --labels hard"),
+    "labels": (2, "train-head --corpus folder --labels fuzzy", "unknown --labels 'fuzzy'"),
+    "loss": (2, "train-head --corpus folder --loss kk", "unknown loss 'kk'"),
+    "weights": (2, "train-head --corpus folder --class-weights x", "unknown --class-weights 'x'"),
+    "map": (2, "train-head --corpus folder --map angri=x", "did you mean 'angry'"),
+    "map form": (2, "train-head --corpus folder --map angry", "--map 'angry': give KEY=VALUE"),
+    "drop": (2, "train-head --corpus folder --drop sat", "did you mean 'sad'"),
+    "one class": (1, "train-head --corpus folder --drop sad", "1 classes are left (angry)"),
+    "key": (2, "train-head --corpus folder --set droput=1", "did you mean 'dropout'"),
+    "value": (2, "train-head --corpus folder --set lr=fast", "give a value of type float"),
+    "layer name": (2, "train-head --corpus folder --layer 4", "layer '4' is not in"),
+    "seeds": (2, "train-head --corpus folder --seeds 0", "--seeds 0: give 1 or more"),
+    "no run": (2, "compare nothing", "there is no run 'nothing'"),
+    "no runs": (2, "compare --results-dir empty", "there is no run in empty"),
+    "metric": (2, "compare --results-dir R --metric uaa", "did you mean 'ua'"),
+    "format": (2, "compare --results-dir R --format xml", "unknown --format 'xml'"),
+    "bias run": (2, "bias nothing", "there is no run 'nothing'"),
+    "column": (2, "bias --by shoe RUN", "have no such column; there are: speaker"),
+    "gender": (2, "bias --by gender RUN", "have no such column; there are: speaker"),
+    "info": (2, "cache info clips", "clips is no cache"),
+    "verify": (2, "cache verify clips", "clips is no cache"),
+    "command": (2, "extrac --corpus folder", "No such command 'extrac'"),
+}
+
+
+@pytest.mark.parametrize("case", SENTENCES)
+def test_a_mistake_is_one_sentence_with_its_exit_code(
+    case: str, run: Run, trained: Path, tmp_path: Path
+) -> None:
+    for name in ("clips", "cache"):
+        (tmp_path / name).symlink_to(trained / name, target_is_directory=True)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "bad.csv").write_text("path,label\na.wav,sad\n,sad\n")
+    code, command, words = SENTENCES[case]
+    run_folder = str(sorted((trained / "results").iterdir())[0])
+    arguments = [{"R": str(trained / "results"), "RUN": run_folder}.get(a, a) for a in
+                 command.split()]  # fmt: skip
+    done = run(*arguments)
+    assert (done.code, done.out) == (code, ""), done
+    assert words in done.err
+    assert "Traceback" not in done.err
+    assert not (tmp_path / "results").exists()
+
+
+def test_extract_prints_the_cache_and_nothing_else(run: Run, tmp_path: Path) -> None:
+    write_clips(tmp_path / "clips", 4)
+    done = run("extract", "--corpus", "folder", "--root", "clips")
+    assert done.code == 0
+    assert (tmp_path / done.out.strip() / "meta.json").is_file()
+    assert done.out.count("\n") == 1
+
+
+def test_a_clip_that_is_not_encoded_makes_it_exit_3(run: Run, tmp_path: Path) -> None:
+    write_clips(tmp_path / "clips", 4)
+    (tmp_path / "clips" / "sad" / "empty.wav").write_bytes(b"")
+    done = run("extract", "--corpus", "folder", "--root", "clips")
+    assert done.code == 3
+    (line,) = (tmp_path / done.out.strip() / "skipped.jsonl").read_text().splitlines()
+    assert json.loads(line)["reason"] == "the file is empty (0 bytes)"
+
+
+def test_a_dry_run_writes_no_cache(run: Run, tmp_path: Path) -> None:
+    write_clips(tmp_path / "clips", 4)
+    done = run("extract", "--corpus", "folder", "--root", "clips", "--dry-run")
+    assert done.code == 0
+    assert "4 utterances" in done.out
+    assert not list(tmp_path.glob("cache/*/*/meta.json"))
+
+
+def test_several_caches_that_fit_are_listed(run: Run, tmp_path: Path) -> None:
+    write_clips(tmp_path / "clips", 8)
+    paths = [
+        run("extract", "--corpus", "folder", "--root", "clips", "--encoder", encoder).out.strip()
+        for encoder in ("logmel", "mfcc")
+    ]
+    done = run("train-head", "--corpus", "folder")
+    assert done.code == 2
+    assert "2 caches of folder fit" in done.err
+    assert all(path in done.err for path in paths)
+
+
+def test_cache_commands(run: Run, trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "cache").symlink_to(trained / "cache", target_is_directory=True)
+    listed = run("cache", "ls")
+    assert listed.code == 0 and "24 contents" in listed.out
+    path = listed.out.split()[0]
+    info = run("cache", "info", path)
+    assert "corpus      folder" in info.out and "24 of 24 listed" in info.out
+    assert run("cache", "verify", path).out.strip().endswith("every row checked)")
+
+
+def test_a_damaged_cache_fails_to_verify(run: Run, tmp_path: Path) -> None:
+    write_clips(tmp_path / "clips", 4)
+    path = run("extract", "--corpus", "folder", "--root", "clips").out.strip()
+    (shard,) = (tmp_path / path).glob("shards/*.h5")
+    data = bytearray(shard.read_bytes())
+    data[-5] ^= 1
+    shard.write_bytes(data)
+    done = run("cache", "verify", path)
+    assert done.code == 1
+    assert str(shard.relative_to(tmp_path)) in done.out
+    assert "do not match" in done.out
+
+
+def test_no_cache_at_all(run: Run) -> None:
+    assert "no cache in cache" in run("cache", "ls").out
+
+
+def test_train_head_prints_each_run(run: Run, trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "cache").symlink_to(trained / "cache", target_is_directory=True)
+    done = run("train-head", "--corpus", "folder", "--head", "mlp,attention", "--folds", "2",
+               "--seeds", "1", "--set", "epochs=2", "--map", "angry=cross")  # fmt: skip
+    assert done.code == 0, done.err
+    folders = [tmp_path / line for line in done.out.splitlines()]
+    assert [f.name.split("-")[2] for f in folders] == ["mlp", "attention"]
+    for folder in folders:
+        assert json.loads((folder / "results.json").read_text())["corpus"]["labels"] == [
+            "cross",
+            "sad",
+        ]
+        for picture in ("confusion_matrix.png", "training_history.png"):
+            assert (folder / picture).read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("form", ["table", "md", "csv", "json"])
+def test_compare_in_every_format(run: Run, trained: Path, form: str) -> None:
+    done = run("compare", "--results-dir", trained / "results", "--format", form)
+    assert done.code == 0
+    if form == "csv":
+        assert {row["head"] for row in csv.DictReader(io.StringIO(done.out))} == {"mlp", "mha"}
+    elif form == "json":
+        rows = json.loads(done.out)
+        assert {row["head"] for row in rows} == {"mlp", "mha"}
+        assert all(row["kendall_tau"] is None for row in rows)
+    else:
+        assert "speakers shared" in done.out and "0 of 6" in done.out
+
+
+def test_bias_writes_beside_the_run(run: Run, trained: Path) -> None:
+    folder = sorted((trained / "results").iterdir())[0]
+    done = run("bias", folder, "--by", "speaker")
+    assert done.code == 0 and "best and worst speaker" in done.out
+    record = json.loads((folder / "bias.json").read_text())
+    assert len(record["groups"]["speaker"]) == 6
+
+
+def test_lists(run: Run) -> None:
+    assert "ravdess" in run("corpora").out
+    assert "random:wav2vec2-tiny" in run("encoders").out
+    assert "mha" in run("heads").out
+
+
+def test_help_without_a_command(run: Run) -> None:
+    done = run()
+    assert "Commands:" in done.out + done.err
+
+
+def test_a_pipe_that_closes_is_no_traceback(ser: Ser, trained: Path) -> None:
+    import subprocess
+    import sys
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cli", "compare", "--results-dir", str(trained / "results")],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    process.stdout.close()
+    _, errors = process.communicate()
+    assert "Traceback" not in errors
+
+
+def test_the_demo_runs_from_nothing_to_a_bias_table(ser: Ser, tmp_path: Path) -> None:
+    done = ser("demo")
+    assert done.returncode == 0, done.stderr
+    assert "the corpus is synthetic" in done.stdout
+    assert "untrained (random weights)" in done.stdout
+    assert done.stdout.count("untrained encoder") == 3  # in each of its rows
+    assert done.stdout.count("synthetic corpus") >= 6
+    assert "female - male" in done.stdout
+    assert "ser extract --corpus folder:mine" in done.stdout
+    runs = list((tmp_path / "ser-demo" / "results").iterdir())
+    assert len(runs) == 6
+    assert len(list((tmp_path / "ser-demo" / "corpus").rglob("*.wav"))) == 288
+    planted = json.loads((tmp_path / "ser-demo" / "corpus" / "planted.json").read_text())
+    assert planted["findings"]
+    (report,) = (tmp_path / "ser-demo").rglob("bias.json")
+    gap = next(g for g in json.loads(report.read_text())["gaps"] if g["metric"] == "ua")
+    assert (gap["a"], gap["b"]) == ("female", "male")
+    assert gap["gap"] > 0  # the planted sign
