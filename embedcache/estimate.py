@@ -51,7 +51,7 @@ def estimate(config: ExtractConfig) -> Estimate:
         UsageError: Something was asked for that does not exist.
         SerError: The corpus cannot be read.
     """
-    _, wanted = requested_utterances(config)
+    _, wanted = requested_utterances(config, generate=False)
     encoder = load_requested(config)
     spec = encoder.spec
     parts = key_parts(spec, config)

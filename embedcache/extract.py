@@ -80,7 +80,7 @@ def extract(config: ExtractConfig) -> Extraction:
         SerError: The corpus cannot be read, or the disk refused.
     """
     started = time.perf_counter()
-    corpus, wanted = requested_utterances(config)
+    corpus, wanted = requested_utterances(config, generate=True)
     encoder = load_requested(config)
     loaded = time.perf_counter()
     folder, meta = find_or_create(config, encoder.spec)

@@ -94,9 +94,16 @@ def parse_worker(text: str) -> tuple[int, int]:
     return int(number), int(count)
 
 
-def requested_utterances(config: ExtractConfig) -> tuple[list[Utterance], list[Utterance]]:
-    """All utterances of the corpus, and those that are asked for."""
-    corpus = read_corpus(config.corpus, config.root)
+def requested_utterances(
+    config: ExtractConfig, generate: bool
+) -> tuple[list[Utterance], list[Utterance]]:
+    """All utterances of the corpus, and those that are asked for.
+
+    Args:
+        config: The request.
+        generate: Whether a corpus that can be generated is written to a root that is not there.
+    """
+    corpus = read_corpus(config.corpus, config.root, generate)
     return corpus, corpus[: config.limit or None]
 
 

@@ -14,11 +14,12 @@ and where they apply:
 
 - `OFFICIAL_FOLDS`: the test speakers of each published fold;
 - `SYNTHETIC = True`: not recorded from people, and said so beside every result;
-- `generate(root)`: writes the corpus where there is none yet.
+- `generate(root)`: writes the corpus; an extraction calls it where the root is not there yet.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from embedcache.utterance import Utterance
+
+_log = logging.getLogger(__name__)
 
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3"})
 
@@ -117,12 +120,13 @@ def label_order(corpus: str) -> tuple[str, ...]:
     return tuple(find("embedcache.corpora", "corpus", plugin).constants.get("LABELS", ()))
 
 
-def read_corpus(corpus: str, root: Path) -> list[Utterance]:
+def read_corpus(corpus: str, root: Path, generate: bool = False) -> list[Utterance]:
     """Parse a corpus and check what every corpus must satisfy.
 
     Args:
         corpus: `PLUGIN` or `PLUGIN:NAME`.
         root: The folder (or, for `manifest`, the file) that holds it.
+        generate: Whether a corpus that can be generated is written to a root that is not there.
 
     Raises:
         UsageError: No such corpus, or `root` does not exist.
@@ -131,7 +135,10 @@ def read_corpus(corpus: str, root: Path) -> list[Utterance]:
     module = load_corpus(corpus)
     _, name = split_name(corpus)
     if not root.exists():
-        raise UsageError(f"--root {root} does not exist; {corpus} looks for {module.LAYOUT}")
+        if not (generate and hasattr(module, "generate")):
+            raise UsageError(f"--root {root} does not exist; {corpus} looks for {module.LAYOUT}")
+        _log.info("writing the %s corpus to %s", corpus, root)
+        module.generate(root)
     try:
         utterances = [_unique_speaker(u, name) for u in module.parse(root)]
     except OSError as error:

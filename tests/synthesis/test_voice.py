@@ -1,7 +1,8 @@
-"""The voice obeys the physics that its arguments name."""
+"""The voice obeys the physics that its arguments name, as measured in what it says."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -9,21 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import solve_toeplitz
-from scipy.signal import lfilter
 
-from embedcache.audio.voice import (
-    BANDWIDTHS_HZ,
-    CONSONANTS,
-    F4_F5_HZ,
-    VOWELS,
-    Prosody,
-    Speaker,
-    Syllable,
-    glottal_source,
-    say,
-    vocal_tract,
-)
 from embedcache.errors import UsageError
+from embedcache.synthesis.phones import CONSONANTS, VOWELS, Syllable
+from embedcache.synthesis.prosody import Prosody
+from embedcache.synthesis.voice import Speaker, say
 
 RATE_HZ = 16_000
 MAN = Speaker(115.0)
@@ -38,18 +29,27 @@ SENTENCE = [
 ]
 
 
-def speak(syllables=SENTENCE, speaker=MAN, prosody=FLAT, seed=0, rate_hz=RATE_HZ):
+def speak(
+    syllables: Sequence[Syllable] = SENTENCE,
+    speaker: Speaker = MAN,
+    prosody: Prosody = FLAT,
+    seed: int = 0,
+    rate_hz: int = RATE_HZ,
+) -> np.ndarray:
     return say(syllables, speaker, prosody, rate_hz, np.random.default_rng(seed))
 
 
-def vowel(name, speaker=MAN, prosody=FLAT):
+def vowel(name: str, speaker: Speaker = MAN, prosody: Prosody = FLAT) -> np.ndarray:
     """The steady middle of one vowel that is held for a second."""
     wave = speak([Syllable("", name)], speaker, replace(prosody, syllables_per_s=1.0))
     middle = len(wave) // 2
     return wave[middle : middle + RATE_HZ // 4].astype(float)
 
 
-def f0_hz(wave):
+# --- What is measured ---
+
+
+def f0_hz(wave: np.ndarray) -> float:
     """The first high peak of the autocorrelation between 60 and 400 Hz, with a parabola in it."""
     spectrum = np.fft.rfft(wave * np.hanning(len(wave)), 4 * len(wave))
     correlation = np.fft.irfft(np.abs(spectrum) ** 2)
@@ -62,7 +62,7 @@ def f0_hz(wave):
     return RATE_HZ / (lag + 0.5 * (a - c) / (a - 2 * b + c))
 
 
-def lpc_formants_hz(wave, order=14):
+def lpc_formants_hz(wave: np.ndarray, order: int = 14) -> np.ndarray:
     """Angles of the poles of linear prediction (autocorrelation method), narrow ones only."""
     wave = np.append(wave[0], wave[1:] - 0.97 * wave[:-1]) * np.hamming(len(wave))
     correlation = np.correlate(wave, wave, "full")[len(wave) - 1 :][: order + 1]
@@ -73,30 +73,57 @@ def lpc_formants_hz(wave, order=14):
     return np.sort(np.angle(narrow) * RATE_HZ / (2 * np.pi))
 
 
-def energy_share_above(wave, hz):
+def energy_share_above(wave: np.ndarray, hz: float) -> float:
     power = np.abs(np.fft.rfft(wave)) ** 2
     return power[np.fft.rfftfreq(len(wave), 1 / RATE_HZ) > hz].sum() / power.sum()
 
 
-def rms_db(wave):
+def rms_db(wave: np.ndarray) -> float:
     return 10 * np.log10(np.mean(np.square(wave, dtype=float)))
 
 
-def loud_seconds(wave):
+def loud_seconds(wave: np.ndarray) -> float:
     """From the first to the last 10 ms that stand 12 dB above the room's noise at -66 dB."""
     pieces = wave[: len(wave) // 160 * 160].reshape(-1, 160)
     loud = np.flatnonzero(10 * np.log10(np.mean(pieces**2, axis=1)) > -54)
     return (loud[-1] + 1 - loud[0]) * 0.01
 
 
+# --- The speaker ---
+
+
 @pytest.mark.parametrize("speaker", [MAN, WOMAN], ids=["man", "woman"])
 @pytest.mark.parametrize("semitones", [-4.0, 0.0, 5.0])
-def test_measured_f0_is_the_asked_one(speaker, semitones):
+def test_measured_f0_is_the_asked_one(speaker: Speaker, semitones: float) -> None:
     wave = vowel("eh", speaker, replace(FLAT, pitch_semitones=semitones))
     assert f0_hz(wave) == pytest.approx(speaker.f0_hz * 2 ** (semitones / 12), rel=0.01)
 
 
-def test_slope_moves_the_pitch_without_moving_its_mean():
+@pytest.mark.parametrize("name", ["aa", "eh", "ae"])
+def test_linear_prediction_finds_the_formants_in_speech(name: str) -> None:
+    found = lpc_formants_hz(vowel(name, Speaker(100.0)))
+    for hz in VOWELS[name]:
+        assert np.abs(found / hz - 1).min() < 0.08
+
+
+def test_scale_moves_all_formants() -> None:
+    man, other = (lpc_formants_hz(vowel("eh", Speaker(100.0, scale)))[:3] for scale in (1, 1.17))
+    assert other / man == pytest.approx([1.17] * 3, rel=0.06)
+
+
+def test_breath_fills_the_gaps_between_harmonics() -> None:
+    def noise_share(breathiness: float) -> float:
+        wave = vowel("eh", Speaker(120.0, breathiness=breathiness))
+        delayed = wave[RATE_HZ // 120 :]
+        return np.mean((wave[: len(delayed)] - delayed) ** 2) / np.mean(wave**2)
+
+    assert noise_share(0.4) > 2 * noise_share(0.0)
+
+
+# --- The prosody ---
+
+
+def test_slope_moves_the_pitch_without_moving_its_mean() -> None:
     wave = speak([Syllable("", "eh")], MAN, replace(FLAT, slope_semitones=6.0, syllables_per_s=1.0))
     third = len(wave) // 3
     early, late = f0_hz(wave[third - 800 : third + 800]), f0_hz(wave[-third - 800 : -third + 800])
@@ -104,62 +131,15 @@ def test_slope_moves_the_pitch_without_moving_its_mean():
     assert np.sqrt(early * late) == pytest.approx(MAN.f0_hz, rel=0.05)
 
 
-def test_range_raises_the_stressed_syllable():
+def test_range_raises_the_stressed_syllable() -> None:
     two = [Syllable("", "eh", 0.0), Syllable("", "eh", 1.0)]
     wave = speak(two, MAN, replace(FLAT, range_semitones=8.0, syllables_per_s=2.0))
     half = len(wave) // 2
     assert f0_hz(wave[half : half + 6400]) > 1.2 * f0_hz(wave[half - 5600 : half - 800])
 
 
-@pytest.mark.parametrize("scale", [1.0, 1.17])
-@pytest.mark.parametrize("name", VOWELS)
-def test_resonances_of_the_filter_stand_at_the_formants(name, scale):
-    formants_hz = scale * np.array([*VOWELS[name], *F4_F5_HZ])
-    click = np.zeros(RATE_HZ // 10)
-    click[0] = 1.0
-    response = vocal_tract(click, np.tile(formants_hz, (12, 1)), 0.0, RATE_HZ)
-    gain = np.abs(np.fft.rfft(response, RATE_HZ))  # one bin a Hz
-    for hz in formants_hz[:3]:
-        near = np.arange(round(hz) - 60, round(hz) + 61)
-        assert abs(int(near[gain[near].argmax()]) - hz) < 30
-
-
-@pytest.mark.parametrize("name", ["aa", "eh", "ae"])
-def test_linear_prediction_finds_the_formants_in_speech(name):
-    found = lpc_formants_hz(vowel(name, Speaker(100.0)))
-    for hz in VOWELS[name]:
-        assert np.abs(found / hz - 1).min() < 0.08
-
-
-def test_scale_moves_all_formants():
-    man, other = (lpc_formants_hz(vowel("eh", Speaker(100.0, scale)))[:3] for scale in (1, 1.17))
-    assert other / man == pytest.approx([1.17] * 3, rel=0.06)
-
-
-def test_still_formants_are_an_ordinary_filter():
-    rng = np.random.default_rng(0)
-    source, formants_hz = rng.standard_normal(4000), [*VOWELS["ah"], *F4_F5_HZ]
-    expected = source
-    for hz, bandwidth_hz in zip(formants_hz, BANDWIDTHS_HZ, strict=True):
-        radius = np.exp(-np.pi * bandwidth_hz / RATE_HZ)
-        denominator = [1, -2 * radius * np.cos(2 * np.pi * hz / RATE_HZ), radius**2]
-        expected = lfilter([sum(denominator)], denominator, expected)
-    got = vocal_tract(source, np.tile(formants_hz, (4000 // 160 + 2, 1)), 0.0, RATE_HZ)[:4000]
-    assert np.abs(got - expected).max() < 2e-3 * np.abs(expected).max()
-
-
-def test_tilt_is_decibels_per_octave():
-    click, formants_hz = np.eye(1, 1600, 800)[0], np.tile([*VOWELS["ah"], *F4_F5_HZ], (12, 1))
-    flat, tilted = (
-        np.abs(np.fft.rfft(vocal_tract(click, formants_hz, tilt, RATE_HZ), RATE_HZ))
-        for tilt in (0.0, -5.0)
-    )
-    change_db = 20 * np.log10(tilted / flat)
-    assert change_db[[300, 1000, 2000, 4000]] == pytest.approx([0, -5, -10, -15], abs=0.2)
-
-
 @pytest.mark.parametrize("above_hz", [1000, 2000])
-def test_steeper_tilt_leaves_less_above(above_hz):
+def test_steeper_tilt_leaves_less_above(above_hz: float) -> None:
     shares = [
         energy_share_above(speak(prosody=replace(FLAT, tilt_db_per_octave=tilt)), above_hz)
         for tilt in (-4.0, -2.0, 0.0, 2.0, 4.0)
@@ -168,66 +148,33 @@ def test_steeper_tilt_leaves_less_above(above_hz):
 
 
 @pytest.mark.parametrize("tempo", [3.0, 5.0, 7.0])
-def test_tempo_is_syllables_per_second(tempo):
-    wave = speak(SENTENCE, MAN, replace(FLAT, syllables_per_s=tempo))
+def test_tempo_is_syllables_per_second(tempo: float) -> None:
+    wave = speak(prosody=replace(FLAT, syllables_per_s=tempo))
     # Five syllables and a pause of half of one; the closures at both ends cannot be heard.
     assert loud_seconds(wave) == pytest.approx(5.5 / tempo, rel=0.12)
 
 
-def test_faster_is_shorter():
-    lengths = [len(speak(prosody=replace(FLAT, syllables_per_s=tempo))) for tempo in (3, 4, 5, 6)]
-    assert lengths == sorted(lengths, reverse=True)
-
-
-def test_level_is_the_rms():
+def test_level_is_the_rms() -> None:
     waves = [speak(prosody=replace(FLAT, level_dbfs=level)) for level in (-32, -26, -20)]
     quiet, middle, loud = map(rms_db, waves)
     assert (middle - quiet, loud - middle) == (pytest.approx(6, abs=0.1), pytest.approx(6, abs=0.1))
-    spoken = waves[1][np.abs(waves[1]) > 0]
-    assert rms_db(spoken) == pytest.approx(-27, abs=1.5)  # the silence around takes about 1 dB
+    assert middle == pytest.approx(-27, abs=1.5)  # the silence around takes about 1 dB
 
 
-def period_variation(jitter):
-    """Standard deviation of the times between closures, relative to their mean."""
-    rate_hz = 48_000
-    one = np.ones(2 * rate_hz)
-    speaker = Speaker(120.0, breathiness=0.0)
-    source = glottal_source(120 * one, one, speaker, jitter, rate_hz, np.random.default_rng(0))
-    # The flow's derivative is at its lowest where the glottis shuts, and jumps back to zero there.
-    falling = source < 0.3 * source.min()
-    closures = np.flatnonzero(falling[:-1] & ~falling[1:])
-    periods = np.diff(closures)
-    return periods.std() / periods.mean()
-
-
-@pytest.mark.parametrize("jitter", [0.01, 0.02, 0.04])
-def test_jitter_is_the_variation_of_the_periods(jitter):
-    # Closure comes at 0.56 of a period: its time is made of this period's length and the last's.
-    expected = jitter * np.sqrt(0.56**2 + 0.44**2)
-    assert period_variation(0.0) < 0.003
-    assert period_variation(jitter) == pytest.approx(expected, rel=0.2)
-
-
-def test_breath_fills_the_gaps_between_harmonics():
-    def noise_share(breathiness):
-        wave = vowel("eh", Speaker(120.0, breathiness=breathiness))
-        delayed = wave[RATE_HZ // 120 :]
-        return np.mean((wave[: len(delayed)] - delayed) ** 2) / np.mean(wave**2)
-
-    assert noise_share(0.4) > 2 * noise_share(0.0)
+# --- The consonants ---
 
 
 @pytest.mark.parametrize("onset", CONSONANTS)
 @pytest.mark.parametrize("speaker", [MAN, WOMAN], ids=["man", "woman"])
-def test_nothing_clicks(onset, speaker):
+def test_nothing_clicks(onset: str, speaker: Speaker) -> None:
     wave = speak([Syllable(onset, v) for v in ("aa", "iy", "ao", "eh")], speaker)
     # A click is a jump of the wave's own size within a sample. Noise jumps more than voice does.
-    limit = 0.7 if CONSONANTS[onset].noise else 0.4
+    limit = 0.7 if CONSONANTS[onset].frication else 0.4
     assert np.abs(np.diff(wave)).max() < limit * np.abs(wave).max()
 
 
-def test_noise_consonants_are_noise_at_their_own_height():
-    def centre_hz(onset):
+def test_noise_consonants_are_noise_at_their_own_height() -> None:
+    def centre_hz(onset: str) -> float:
         wave = speak([Syllable(onset, "aa")], MAN, replace(FLAT, syllables_per_s=2.0), seed=1)
         begin = int(np.flatnonzero(np.abs(wave) > 0.01)[0])
         power = np.abs(np.fft.rfft(wave[begin : begin + 1600])) ** 2
@@ -235,6 +182,8 @@ def test_noise_consonants_are_noise_at_their_own_height():
 
     assert 3000 < centre_hz("sh") < 4800 < centre_hz("s") < 7500
 
+
+# --- Whatever is said ---
 
 syllables = st.builds(
     Syllable,
@@ -262,7 +211,9 @@ prosodies = st.builds(
     prosodies,
     st.sampled_from([16_000, 22_050, 48_000]),
 )
-def test_whatever_is_said_is_finite_unclipped_and_surrounded_by_silence(said, who, how, rate_hz):
+def test_it_is_finite_unclipped_and_surrounded_by_silence(
+    said: list[Syllable], who: Speaker, how: Prosody, rate_hz: int
+) -> None:
     wave = speak(said, who, how, rate_hz=rate_hz)
     assert wave.dtype == np.float32 and wave.ndim == 1
     assert np.isfinite(wave).all() and np.abs(wave).max() < 0.951
@@ -271,7 +222,7 @@ def test_whatever_is_said_is_finite_unclipped_and_surrounded_by_silence(said, wh
     assert wave[:edge].std() > 0  # a room, not digital zero
 
 
-def test_the_generator_decides_everything_random():
+def test_the_generator_decides_everything_random() -> None:
     assert np.array_equal(speak(seed=3), speak(seed=3))
     assert not np.array_equal(speak(seed=3)[:8000], speak(seed=4)[:8000])
 
@@ -279,16 +230,12 @@ def test_the_generator_decides_everything_random():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Syllable("sj", "aa"), "unknown consonant 'sj': did you mean 's"),
-        (lambda: Syllable("s", "ea"), "unknown vowel 'ea': there are: aa, ae, ah"),
         (lambda: Speaker(0.0), "f0_hz, formant_scale and open_quotient must be above 0"),
         (lambda: Speaker(100.0, open_quotient=1.5), "the last one at most 1"),
-        (lambda: Prosody(syllables_per_s=0.0), "syllables_per_s 0.0 must be above 0"),
-        (lambda: Prosody(jitter=0.5), "jitter 0.5 must lie between 0 and 0.08"),
         (lambda: speak([]), "there are no syllables to say"),
         (lambda: speak(speaker=WOMAN, rate_hz=8000), "rate_hz 8000 is too low.*use at least 11583"),
     ],
 )
-def test_what_cannot_be_said(make, message):
+def test_what_cannot_be_said(make: Callable[[], object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         make()
