@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from embedcache.corpora.synthetic import generate
 from embedcache.extract import extract
 from embedcache.request import ExtractConfig
 from heads.experiment import run_heads
@@ -32,14 +31,9 @@ def demo(folder: Path) -> str:
         SerError: The folder cannot be written.
     """
     root, cache_dir, results_dir = folder / "corpus", folder / "cache", folder / "results"
-    if root.exists():
-        _log.info("using the corpus that is in %s", root)
-    else:
-        _log.info("writing a synthetic corpus as wav files to %s", root)
-        generate(root)
     runs = []
     for encoder in ENCODERS:
-        _log.info("encoding it once with %s", encoder)
+        _log.info("encoding the corpus once, with %s", encoder)
         config = ExtractConfig(corpus=CORPUS, root=root, encoder=encoder, cache_dir=cache_dir)
         extraction = extract(config)
         _log.info("training %s on the cached frames", ", ".join(HEADS))

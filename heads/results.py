@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from embedcache.errors import SerError, UsageError, disk_errors
 from embedcache.store.atomic import new_folder, remove_stale, write_whole
 from embedcache.utterance import Utterance
+from heads.metrics import METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,7 +31,16 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FORMAT = 1
-_NEEDED = ("run_id", "corpus", "cache", "head", "protocol", "metrics", "per_class")
+_NEEDED: dict[str, tuple[str, ...]] = {
+    "run_id": (),
+    "corpus": ("name", "labels", "speakers"),
+    "cache": ("encoder",),
+    "head": ("name", "parameters"),
+    "protocol": ("name", "folds", "seeds", "speaker_overlap"),
+    "metrics": METRICS,
+    "per_class": (),
+    "timing": ("train_s",),
+}
 
 _log = logging.getLogger(__name__)
 
@@ -73,7 +83,7 @@ class Run:
             raise UsageError(f"{path} is no run: it holds no results.json; see `ser compare`")
         try:
             self.results: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-            missing = [name for name in _NEEDED if name not in self.results]
+            missing = _missing(self.results)
         except (OSError, ValueError, TypeError) as error:
             raise SerError(f"{file} is damaged ({error}); train the head again") from error
         if missing or self.results.get("format") != FORMAT:
@@ -100,11 +110,14 @@ class Run:
         import pandas as pd
 
         file = self.path / "predictions.csv"
-        try:
-            table = pd.read_csv(file, dtype={"id": str, "speaker": str}, keep_default_na=False)
-        except (OSError, ValueError) as error:
-            raise SerError(f"{file} cannot be read ({error}); train the head again") from error
         wanted = {f"{kind}_{label}" for kind in ("true", "pred") for label in self.labels}
+        types = {"id": str, "speaker": str, "fold": int, "seed": int}
+        types |= dict.fromkeys(wanted, float)
+        try:
+            table = pd.read_csv(file, dtype=types, keep_default_na=False)
+        except (OSError, ValueError) as error:
+            reason = str(error).strip()
+            raise SerError(f"{file} cannot be read ({reason}); train the head again") from error
         lacking = sorted(({"id", "speaker", "fold", "seed"} | wanted) - set(table.columns))
         if lacking:
             raise SerError(f"{file} lacks the columns {', '.join(lacking)}; train the head again")
@@ -176,6 +189,17 @@ def list_runs(results_dir: Path) -> list[Run]:
         except SerError as error:
             _log.warning("left out: %s", error)
     return runs
+
+
+def _missing(results: Mapping[str, Any]) -> list[str]:
+    parts = [part for part in _NEEDED if part not in results]
+    return parts + [
+        f"{part}.{name}"
+        for part in _NEEDED
+        if part not in parts
+        for name in _NEEDED[part]
+        if name not in results[part]
+    ]
 
 
 def _json(record: Mapping[str, Any]) -> bytes:

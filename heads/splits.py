@@ -137,7 +137,9 @@ def _with_validation(
     rest = np.setdiff1d(np.arange(len(table.strata)), test)
     strata = [table.strata[i] for i in rest]
     if speakers is None:
-        val = rest[_stratified(strata, VALIDATION_PARTS, seed)[0]]
+        if len(rest) < 2:
+            raise UsageError("a fold has one utterance to train and to validate; give more clips")
+        val = rest[_stratified(strata, min(VALIDATION_PARTS, len(rest)), seed)[0]]
     else:
         groups = [speakers[i] for i in rest]
         if len(set(groups)) < 2:

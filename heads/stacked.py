@@ -16,6 +16,8 @@ from math import sqrt
 import torch
 from torch import Tensor, nn
 
+from embedcache.errors import UsageError
+
 Generators = Sequence[torch.Generator]
 
 
@@ -46,6 +48,8 @@ class StackedDropout(nn.Module):
 
     def __init__(self, p: float, generators: Generators) -> None:
         super().__init__()
+        if not 0 <= p < 1:
+            raise UsageError(f"dropout {p}: give a share from 0 to below 1")
         self.p = p
         self.generators = generators
 

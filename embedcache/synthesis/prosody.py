@@ -1,7 +1,7 @@
 """How it is said: the timing, loudness and melody of a sentence.
 
 All contours are straight lines between a few points in time, as in the stylised intonation of the
-IPO model ('t Hart, Collier and Cohen 1990, A Perceptual Study of Intonation).
+IPO model (A Perceptual Study of Intonation, 1990).
 """
 
 from __future__ import annotations

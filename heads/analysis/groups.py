@@ -32,7 +32,7 @@ class GroupTable:
     """Tested utterances with what they count for and whom they come from.
 
     Attributes:
-        tallies: [N, K], averaged over seeds.
+        tallies: [N, K], summed over seeds: whole counts, whose sums and differences are exact.
         speakers: [N].
         labels: Names of the classes.
     """
@@ -166,6 +166,8 @@ def _extremes(
     found = scores(tallies, len(table.labels))
     gaps = []
     for metric in GAP_METRICS:
+        if np.isnan(found[metric]).all():
+            continue
         best, worst = int(np.nanargmax(found[metric])), int(np.nanargmin(found[metric]))
         gaps.append(
             {

@@ -82,4 +82,7 @@ def configure(config_type: type[Any], settings: Mapping[str, str]) -> Any:
 def _parse(text: str, kind: Any) -> Any:
     if kind in (int, float, str):
         return kind(text)
-    return tuple(int(part) for part in text.split("-") if part)
+    sizes = tuple(int(part) for part in text.split("-")) if text else ()
+    if any(size < 1 for size in sizes):
+        raise ValueError(text)
+    return sizes

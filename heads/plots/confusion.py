@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_DARK = 0.5  # cells with more than this share carry white text
+_DARK = 0.61  # cells with more than this share carry white text, which then stands out more
 
 
 def plot_confusion(matrix: npt.NDArray[np.float64], labels: Sequence[str], title: str) -> Figure:

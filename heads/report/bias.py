@@ -9,7 +9,7 @@ import numpy as np
 from embedcache.errors import UsageError
 from heads.analysis.groups import GroupTable, group_gaps, group_scores, holm
 from heads.analysis.leaderboard import notes
-from heads.metrics import tally
+from heads.metrics import sum_by, tally
 from heads.report.tables import percent, render_cells
 
 if TYPE_CHECKING:
@@ -52,14 +52,12 @@ def bias(run: Run, by: Sequence[str]) -> tuple[dict[str, Any], str]:
 
 
 def _table(run: Run) -> tuple[GroupTable, list[str]]:
-    """What each utterance counts for, averaged over seeds, and the utterances' ids."""
+    """What each utterance counts for, summed over seeds, and the utterances' ids."""
     predictions = run.predictions
     truth = predictions[[f"true_{label}" for label in run.labels]].to_numpy(float)
     guess = predictions[[f"pred_{label}" for label in run.labels]].to_numpy(float)
     ids, codes = np.unique(predictions["id"].to_numpy(str), return_inverse=True)
-    summed = np.zeros((len(ids), tally(guess[:1], truth[:1]).shape[1]))
-    np.add.at(summed, codes, tally(guess, truth))
-    tallies = summed / np.bincount(codes)[:, None]
+    tallies = sum_by(tally(guess, truth), codes, len(ids))
     lacking = [name for name in ids.tolist() if name not in run.utterances]
     if lacking:
         raise UsageError(

@@ -30,6 +30,8 @@ def train_runs(config: RunConfig) -> Iterator[NewRun]:
     """
     if config.seeds < 1:
         raise UsageError(f"--seeds {config.seeds}: give 1 or more")
+    if not 0 <= config.seed < 2**32:
+        raise UsageError(f"--seed {config.seed}: give a number from 0 to {2**32 - 1}")
     modules = {name: load_head(name) for name in dict.fromkeys(config.heads)}
     settings = _settings(config, modules)
     loss = config.loss

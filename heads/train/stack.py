@@ -145,16 +145,16 @@ def train_stack(
         train_loss = _train_epoch(head, frames, task, config, optimiser, pooled, rng, device)
         logits = predict(head, frames, config.batch_size, device)
         val_loss, val_ua = _validate(logits, task)
-        active = best.active
-        for name, value in zip(task.names, train_loss + val_loss, strict=True):
-            if not np.isfinite(value):
+        training = np.flatnonzero(best.active).tolist()
+        for k in training:  # what becomes of a model after its end is nobody's concern
+            if not np.isfinite(train_loss[k] + val_loss[k]):
                 raise SerError(
-                    f"{name}: the loss diverged in epoch {epoch}; lower the learning rate, "
-                    f"as in --set lr={config.lr / 10:g}"
+                    f"{task.names[k]}: the loss diverged in epoch {epoch}; lower the learning "
+                    f"rate, as in --set lr={config.lr / 10:g}"
                 )
         history += [
             Epoch(epoch, k, float(train_loss[k]), float(val_loss[k]), float(val_ua[k]))
-            for k in np.flatnonzero(active).tolist()
+            for k in training
         ]
         best.update(head, logits, val_loss, val_ua)
         if not best.active.any():

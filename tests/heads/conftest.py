@@ -1,0 +1,160 @@
+"""A small planted corpus, its cache as an extraction leaves it, and runs trained on it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from embedcache.store.cache import Meta, write_meta, write_utterances
+from embedcache.store.key import KeyParts, cache_key
+from embedcache.store.shard import Row, write_shard
+from embedcache.utterance import Utterance
+from heads.experiment import run_heads
+from heads.labels import LabelConfig
+from heads.train.prepare import RunConfig
+
+LABELS = ("angry", "happy", "sad")
+CORPUS = "manifest:planted"
+DIM = 5
+
+
+def plant_clips(speakers=8, clips=4, seed=0):
+    """Utterances of some speakers, and frames [2, T, D] that hold the label, not too clearly.
+
+    Half of the speakers are women; each session has two speakers; five annotators vote; the label
+    is the one that was planted, and some votes are tied.
+    """
+    rng = np.random.default_rng(seed)
+    centers = rng.standard_normal((len(LABELS), DIM))
+    utterances, frames = [], {}
+    for s in range(speakers):
+        voice = 0.5 * rng.standard_normal(DIM)
+        for n in range(clips * len(LABELS)):
+            c = n % len(LABELS)
+            heard = rng.choice(len(LABELS), 5, p=np.where(np.arange(len(LABELS)) == c, 0.6, 0.2))
+            if n < 2:
+                heard = np.array([c, c, (c + 1) % 3, (c + 1) % 3])  # a tie
+            clip = Utterance(
+                id=f"s{s}-{n:02}",
+                path=Path(f"s{s}-{n:02}.wav"),
+                speaker=f"planted/s{s}",
+                gender="female" if s % 2 else "male",
+                age=20.0 + 7 * s,
+                session=f"session{s // 2}",
+                label=LABELS[c],
+                votes={LABELS[h]: float((heard == h).sum()) for h in sorted(set(heard))},
+                extra={"room": "hall" if n % 2 else "booth"},
+            )
+            count = int(rng.integers(2, 9))
+            shape = (2, count, DIM)
+            values = centers[c] + voice + 1.4 * rng.standard_normal((1, 1, DIM))
+            frames[clip.id] = (values + rng.standard_normal(shape)).astype(np.float32)
+            utterances.append(clip)
+    return utterances, frames
+
+
+def save_cache(folder, utterances, frames, *, corpus=CORPUS, encoder="logmel", trained=None):
+    """Write a cache with one shard; utterances without frames are listed, and lack their row."""
+    parts = KeyParts(
+        family=encoder,
+        config={},
+        weights="",
+        layers=("0", "1"),
+        compute_dtype="float32",
+        conditioning={},
+        max_seconds=60.0,
+        rate_hz=16_000,
+        store_dtype="float32",
+    )
+    meta = Meta(
+        corpus=corpus,
+        key=cache_key(parts),
+        parts=parts,
+        encoder_id=encoder,
+        trained=trained,
+        dim=DIM,
+        frame_hz=50.0,
+        last="1",
+        versions={},
+    )
+    write_meta(folder, meta)
+    write_utterances(folder, [(u, f"content of {u.id}") for u in utterances])
+    rows = [Row(f"content of {name}", name, array) for name, array in frames.items()]
+    write_shard(folder / "shards/0000-00000.h5", meta.key, rows, [], (2, DIM), np.dtype("float32"))
+    return folder
+
+
+def read_strictly(folder):
+    """`results.json`, in which NaN and Infinity are errors."""
+
+    def refuse(name):
+        raise AssertionError(f"{name} in results.json")
+
+    text = (folder / "results.json").read_text(encoding="utf-8")
+    return json.loads(text, parse_constant=refuse)
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def plant():
+    return plant_clips
+
+
+@pytest.fixture(scope="session")
+def write_cache():
+    return save_cache
+
+
+@pytest.fixture(scope="session")
+def read_results():
+    return read_strictly
+
+
+@pytest.fixture(scope="session")
+def planted():
+    return plant_clips()
+
+
+@pytest.fixture(scope="session")
+def planted_cache(tmp_path_factory, planted):
+    return save_cache(tmp_path_factory.mktemp("cache"), *planted)
+
+
+@pytest.fixture(scope="session")
+def run_config(planted_cache):
+    """A quick configuration on the planted corpus; keywords replace its parts."""
+
+    def make(**changes):
+        settings = {"epochs": "6", "patience": "3", "hidden": "8", "lr": "0.02"}
+        settings |= changes.pop("settings", {})
+        parts = {"heads": ("mlp",), "corpus": CORPUS, "cache": planted_cache, "folds": 4}
+        parts |= {"seeds": 2, "device": "cpu", "settings": settings}
+        return RunConfig(**parts | changes)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def results_dir(tmp_path_factory):
+    return tmp_path_factory.mktemp("results")
+
+
+@pytest.fixture(scope="session")
+def hard_run(results_dir, run_config):
+    """Folder of a run on hard labels."""
+    return next(run_heads(run_config(heads=("attention",)), results_dir))
+
+
+@pytest.fixture(scope="session")
+def soft_run(results_dir, run_config):
+    """Folder of a run on soft labels, speakers shared."""
+    config = run_config(labels=LabelConfig(kind="soft"), protocol="random")
+    return next(run_heads(config, results_dir))

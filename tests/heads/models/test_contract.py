@@ -1,0 +1,249 @@
+"""What every head must satisfy; a new one is tested by lying in the folder."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError, fields
+
+import numpy as np
+import pytest
+import torch
+
+from embedcache.errors import UsageError
+from embedcache.plugins import plugins
+from heads.data import FrameSet, moments
+from heads.losses import cross_entropy
+from heads.models import configure, load_head
+from heads.stacked import Standardise
+from heads.train.stack import Task, TrainConfig, train_stack
+
+HEADS = sorted(plugins("heads.models"))
+REDUCING = [name for name in HEADS if hasattr(load_head(name), "reduce")]
+WEIGHING = [name for name in HEADS if hasattr(load_head(name).Head, "frame_weights")]
+DIM, CLASSES = 5, 3
+LENGTHS = (4, 9, 1, 6)
+
+every_head = pytest.mark.parametrize("name", HEADS)
+
+
+def identity(models):
+    return Standardise(torch.zeros(models, DIM), torch.ones(models, DIM))
+
+
+def build(name, seeds=(0, 1, 2), standardise=None, settings=None):
+    """A stack with one model per seed, without dropout unless it is asked for."""
+    module = load_head(name)
+    config = configure(module.Config, {"dropout": "0"} | (settings or {}))
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    standardise = standardise or identity(len(seeds))
+    return module.Head(config, DIM, CLASSES, standardise, generators)
+
+
+def batch(lengths=LENGTHS, seed=0, padding=0):
+    """Frames [B, T, D], with garbage where they are padded, and their mask."""
+    rng = np.random.default_rng(seed)
+    frames = FrameSet([rng.standard_normal((n, DIM)).astype(np.float32) for n in lengths])
+    padded, mask = frames.batch(range(len(lengths)), "cpu")
+    padded = torch.cat([padded, torch.zeros(len(lengths), padding, DIM)], dim=1)
+    mask = torch.cat([mask, torch.zeros(len(lengths), padding, dtype=torch.bool)], dim=1)
+    if padding:
+        padded[~mask] = (
+            1000 * torch.from_numpy(rng.standard_normal((int((~mask).sum()), DIM))).float()
+        )
+    return padded, mask
+
+
+@every_head
+def test_logits_are_one_row_per_model_and_utterance(name):
+    assert build(name)(*batch()).shape == (3, len(LENGTHS), CLASSES)
+
+
+@every_head
+def test_padding_never_shows(name):
+    head = build(name)
+    torch.testing.assert_close(head(*batch(padding=7)), head(*batch()))
+
+
+@every_head
+def test_neighbours_in_the_batch_never_show(name):
+    head = build(name)
+    frames, mask = batch()
+    together = head(frames, mask)
+    for b, length in enumerate(LENGTHS):
+        alone = head(frames[b : b + 1, :length], mask[b : b + 1, :length])
+        torch.testing.assert_close(alone[:, 0], together[:, b])
+
+
+@every_head
+def test_logits_follow_the_order_of_the_batch(name):
+    head, (frames, mask) = build(name), batch()
+    order = torch.tensor([2, 0, 3, 1])
+    torch.testing.assert_close(head(frames[order], mask[order]), head(frames, mask)[:, order])
+
+
+@every_head
+def test_every_parameter_and_buffer_has_the_models_as_its_first_axis(name):
+    state = build(name).state_dict()
+    assert {len(tensor) for tensor in state.values()} == {3}
+    assert state.keys() >= {"standardise.mean", "standardise.deviation"}
+
+
+@every_head
+@pytest.mark.parametrize("k", [0, 1, 2])
+def test_a_models_loss_reaches_all_of_its_parameters_and_no_others(name, k):
+    head = build(name)
+    targets = torch.eye(CLASSES)[[0, 1, 2, 0]]
+    cross_entropy(head(*batch()), targets, torch.ones(3, CLASSES))[k].sum().backward()
+    for label, parameter in head.named_parameters():
+        reached = [bool(gradient.any()) for gradient in parameter.grad]
+        assert reached == [model == k for model in range(3)], label
+
+
+@every_head
+def test_weights_that_were_saved_give_the_same_logits(name):
+    standardise = Standardise(torch.randn(3, DIM), torch.rand(3, DIM) + 0.5)
+    head, other = build(name, standardise=standardise), build(name, seeds=(7, 8, 9))
+    assert not torch.allclose(head(*batch()), other(*batch()))
+    other.load_state_dict(head.state_dict())
+    assert torch.equal(head(*batch()), other(*batch()))
+
+
+@every_head
+def test_a_models_slice_of_the_weights_is_that_model(name):
+    """So a run's `fold0.seed0.…` can be loaded without the others."""
+    head, one = build(name), build(name, seeds=(9,))
+    one.load_state_dict({label: tensor[1:2] for label, tensor in head.state_dict().items()})
+    torch.testing.assert_close(one(*batch())[0], head(*batch())[1])
+
+
+@every_head
+def test_a_stack_is_its_models_alone_in_training_too(name):
+    """The same generator gives the same weights and the same dropout, whoever stands beside."""
+    together = build(name, settings={"dropout": "0.4"}).train()
+    logits = [together(*batch()) for _ in range(2)]
+    for seed in range(3):
+        alone = build(name, seeds=(seed,), settings={"dropout": "0.4"}).train()
+        for step in range(2):
+            torch.testing.assert_close(alone(*batch())[0], logits[step][seed])
+
+
+@every_head
+def test_standardising_inside_is_standardising_the_frames(name):
+    frames, mask = batch()
+    mean, deviation = torch.randn(3, DIM), torch.rand(3, DIM) + 0.2
+    inside = build(name, standardise=Standardise(mean, deviation))
+    inside_logits = inside(frames * 3 + 1, mask)
+    for k in range(3):
+        explicit = (frames * 3 + 1 - mean[k]) / deviation[k]
+        torch.testing.assert_close(
+            build(name)(explicit, mask)[k], inside_logits[k], rtol=1e-4, atol=1e-5
+        )
+
+
+@every_head
+def test_a_large_offset_of_the_frames_costs_no_more_than_its_rounding(name):
+    """Frames a hundred deviations away from zero, as some dimensions of wav2vec2 are."""
+    frames, mask = batch()
+    far = Standardise(torch.full((3, DIM), 100.0), torch.ones(3, DIM))
+    near, shifted = build(name)(frames, mask), build(name, standardise=far)(frames + 100, mask)
+    torch.testing.assert_close(shifted, near, rtol=1e-3, atol=1e-3)
+
+
+@every_head
+@pytest.mark.parametrize("scale", [0.0, 1e-3, 1e4])
+@pytest.mark.parametrize("lengths", [(1,), (1, 700)])
+def test_logits_are_finite(name, scale, lengths):
+    frames, mask = batch(lengths)
+    assert torch.isfinite(build(name)(frames * scale, mask)).all()
+
+
+@every_head
+def test_dropout_is_for_training_only(name):
+    head = build(name, settings={"dropout": "0.5"})
+    assert torch.equal(head.eval()(*batch()), head.eval()(*batch()))
+    assert not torch.equal(head.train()(*batch()), head.train()(*batch()))
+
+
+@pytest.mark.parametrize("name", REDUCING)
+def test_what_is_reduced_beforehand_gives_the_same_logits(name):
+    head, (frames, mask) = build(name), batch()
+    arrays = [row[valid].numpy() for row, valid in zip(frames, mask, strict=True)]
+    reduced = FrameSet([load_head(name).reduce(array) for array in arrays])
+    assert reduced.lengths.sum() < mask.sum()
+    logits = head(*reduced.batch(range(len(arrays)), "cpu"))
+    torch.testing.assert_close(logits, head(frames, mask))
+
+
+@pytest.mark.parametrize("name", WEIGHING)
+def test_frame_weights_sum_to_one_and_give_padding_none(name):
+    weights, mask = build(name).frame_weights(*batch(padding=3)), batch(padding=3)[1]
+    assert (weights >= 0).all()
+    torch.testing.assert_close(weights.sum(dim=-1), torch.ones(weights.shape[:-1]))
+    assert (weights.transpose(1, 2)[~mask] == 0).all()
+    assert weights.std(dim=-1).min() < weights.std(dim=-1).max()
+
+
+@every_head
+def test_it_learns_what_is_plain_to_see(name):
+    rng = np.random.default_rng(0)
+    truth = np.arange(60) % CLASSES
+    centers = 2 * rng.standard_normal((CLASSES, DIM))
+    arrays = [(centers[c] + rng.standard_normal((6, DIM))).astype(np.float32) for c in truth]
+    train = np.arange(60) < 40
+    task = Task(
+        targets=np.eye(CLASSES)[truth],
+        train=train[None],
+        val=~train[None],
+        weights=np.ones((1, CLASSES)),
+        loss=cross_entropy,
+        names=["it"],
+    )
+    mean, deviation = map(torch.from_numpy, moments(FrameSet(arrays), task.train))
+    head = build(name, seeds=(0,), standardise=Standardise(mean, deviation))
+    config = TrainConfig(epochs=30, batch_size=16, select="ua", lr=1e-2)
+    trained = train_stack(head, FrameSet(arrays), task, config, 0, "cpu")
+    assert max(epoch.val_ua for epoch in trained.history) > 0.9
+
+
+# Configuration
+
+
+def as_text(value):
+    return "-".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+@every_head
+def test_every_setting_can_be_given_as_text(name):
+    config_type = load_head(name).Config
+    default = config_type()
+    for field in fields(config_type):
+        text = as_text(getattr(default, field.name))
+        assert configure(config_type, {field.name: text}) == default
+
+
+@every_head
+def test_a_configuration_is_frozen(name):
+    config = load_head(name).Config()
+    field = fields(config)[0].name
+    with pytest.raises(FrozenInstanceError):
+        setattr(config, field, getattr(config, field))
+    assert not hasattr(config, "__dict__")
+
+
+@every_head
+def test_an_unknown_setting_is_named_with_those_there_are(name):
+    known = ", ".join(sorted(field.name for field in fields(load_head(name).Config)))
+    with pytest.raises(UsageError, match=f"unknown key in --set 'nonsense': there are: {known}"):
+        configure(load_head(name).Config, {"nonsense": "1"})
+
+
+@every_head
+def test_a_setting_of_another_type_is_refused(name):
+    for field in fields(load_head(name).Config):
+        if field.type != "str":
+            with pytest.raises(UsageError, match=rf"--set {field.name}=many: give (a value|sizes)"):
+                configure(load_head(name).Config, {field.name: "many"})
+
+
+@every_head
+def test_its_line_in_the_list_of_heads_is_there(name):
+    assert 10 < len(plugins("heads.models")[name].summary) <= 100

@@ -1,0 +1,172 @@
+"""Batches hold everyone once; moments are those of the frames."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from embedcache.errors import SerError, UsageError
+from embedcache.store.reader import CacheReader
+from heads.data import FrameSet, load_frames, moments, reading_batches, training_batches
+
+varied = settings(deadline=None, max_examples=60)
+lengths_lists = st.lists(st.integers(1, 50), min_size=1, max_size=300).map(np.array)
+
+
+def random_frames(lengths, dim=3, seed=0, dtype=np.float32):
+    rng = np.random.default_rng(seed)
+    return FrameSet([rng.standard_normal((n, dim)).astype(dtype) for n in lengths])
+
+
+# Batches
+
+
+@varied
+@given(lengths_lists, st.integers(1, 20), st.integers(0, 2**32 - 1))
+def test_an_epoch_holds_every_utterance_once(lengths, size, seed):
+    for batches in (
+        list(training_batches(lengths, size, np.random.default_rng(seed))),
+        list(reading_batches(lengths, size)),
+    ):
+        assert all(0 < len(batch) <= size for batch in batches)
+        found = np.sort(np.concatenate(batches))
+        np.testing.assert_array_equal(found, np.arange(len(lengths)))
+
+
+@varied
+@given(lengths_lists, st.integers(1, 20))
+def test_reading_goes_by_length(lengths, size):
+    order = np.concatenate(list(reading_batches(lengths, size)))
+    assert (np.diff(lengths[order]) >= 0).all()
+
+
+@varied
+@given(lengths_lists.filter(lambda lengths: len(lengths) <= 160), st.integers(0, 2**32 - 1))
+def test_batches_hold_utterances_of_similar_length(lengths, seed):
+    """Within a pool of 16 batches no batch reaches into the lengths of another."""
+    batches = training_batches(lengths, 10, np.random.default_rng(seed))
+    spans = sorted((lengths[batch].min(), lengths[batch].max()) for batch in batches)
+    assert all(before[1] <= after[0] for before, after in pairwise(spans))
+
+
+def test_epochs_differ_and_a_seed_repeats_them():
+    lengths = np.random.default_rng(0).integers(1, 50, 200)
+
+    def epochs():
+        rng = np.random.default_rng(1)
+        return [[b.tolist() for b in training_batches(lengths, 8, rng)] for _ in range(2)]
+
+    once = epochs()
+    assert once == epochs()
+    assert once[0] != once[1]
+    assert {frozenset(b) for b in once[0]} != {frozenset(b) for b in once[1]}
+
+
+@varied
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=6))
+def test_a_batch_is_padded_and_its_mask_says_where(lengths):
+    frames = random_frames(lengths, dtype=np.float16)
+    chosen = list(range(len(lengths)))[::-1]
+    padded, mask = frames.batch(chosen, "cpu")
+    assert (padded.dtype, mask.dtype) == (torch.float32, torch.bool)
+    assert padded.shape == (len(lengths), max(lengths), 3)
+    for row, valid, i in zip(padded, mask, chosen, strict=True):
+        assert valid.tolist() == [True] * lengths[i] + [False] * (max(lengths) - lengths[i])
+        np.testing.assert_array_equal(row[valid], frames.arrays[i].astype(np.float32))
+        assert (row[~valid] == 0).all()
+
+
+# Moments
+
+
+@varied
+@given(
+    st.lists(st.integers(1, 9), min_size=2, max_size=12),
+    st.integers(1, 4),
+    st.sampled_from((0.0, 1000.0)),
+    st.integers(0, 2**32 - 1),
+)
+def test_moments_are_those_of_the_training_frames(lengths, models, mean, seed):
+    """Also where the mean is a thousand deviations away."""
+    frames = FrameSet([mean + a for a in random_frames(lengths, seed=seed).arrays])
+    train = np.random.default_rng(seed).random((models, len(lengths))) < 0.6
+    train[:, 0] = True
+    means, deviations = moments(frames, train)
+    for k in range(models):
+        own = np.concatenate([a for a, t in zip(frames.arrays, train[k], strict=True) if t])
+        expected = own.astype(np.float64).std(axis=0)
+        np.testing.assert_allclose(means[k], own.astype(np.float64).mean(axis=0), 1e-6, 1e-6)
+        np.testing.assert_allclose(deviations[k], np.where(expected > 0, expected, 1), 1e-5)
+
+
+def test_a_large_mean_does_not_swallow_a_small_variance():
+    rng = np.random.default_rng(0)
+    arrays = [1e4 + 0.05 * rng.standard_normal((50, 2)).astype(np.float32) for _ in range(9)]
+    _, deviation = moments(FrameSet(arrays), np.ones((1, 9), bool))
+    expected = np.concatenate(arrays).astype(np.float64).std(axis=0)
+    np.testing.assert_allclose(deviation[0], expected, rtol=1e-5)
+
+
+def test_a_dimension_that_does_not_vary_is_centred_and_no_more():
+    arrays = [np.array([[0.1, 7.0], [0.3, 7.0]], np.float32), np.array([[0.2, 7.0]], np.float32)]
+    mean, deviation = moments(FrameSet(arrays), np.ones((1, 2), bool))
+    assert (mean[0, 1], deviation[0, 1]) == (7.0, 1.0)
+    assert deviation[0, 0] < 0.1
+
+
+def test_moments_do_not_see_what_does_not_train():
+    lengths = [4, 5, 6, 3]
+    frames = random_frames(lengths)
+    train = np.array([[True, True, False, False]])
+    other = FrameSet([*frames.arrays[:2], 9 + frames.arrays[2], -frames.arrays[3]])
+    for a, b in zip(moments(frames, train), moments(other, train), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5)
+
+
+# Frames of a cache
+
+
+def test_frames_are_those_of_the_layer(planted, planted_cache):
+    utterances, frames = planted
+    reader = CacheReader(planted_cache)
+    for name, layer in (("0", 0), ("1", 1), ("last", 1)):
+        loaded = load_frames(reader, reader.utterances, name, None)
+        assert loaded.dim == 5
+        for utterance, array in zip(utterances, loaded.arrays, strict=True):
+            np.testing.assert_array_equal(array, frames[utterance.id][layer])
+
+
+def test_frames_are_reduced_once_where_the_head_allows_it(planted, planted_cache):
+    utterances, frames = planted
+    seen = []
+
+    def reduce(array):
+        seen.append(array.dtype)
+        return array.max(axis=0, keepdims=True)
+
+    reader = CacheReader(planted_cache)
+    loaded = load_frames(reader, reader.utterances, "last", reduce)
+    assert seen == [np.float32] * len(utterances)
+    assert set(loaded.lengths) == {1}
+    np.testing.assert_array_equal(loaded.arrays[3][0], frames[utterances[3].id][1].max(axis=0))
+
+
+def test_a_layer_must_be_stored(planted_cache):
+    with pytest.raises(UsageError, match=r"layer '7' is not in .*, which holds 0, 1"):
+        load_frames(CacheReader(planted_cache), [], "7", None)
+
+
+def test_a_damaged_row_is_named(tmp_path, plant, write_cache):
+    cache = write_cache(tmp_path / "cache", *plant(speakers=2))
+    shard = next((cache / "shards").glob("*.h5"))
+    with shard.open("r+b") as file:
+        file.seek(-8, 2)
+        file.write(b"\x01" * 4)
+    reader = CacheReader(cache)
+    with pytest.raises(SerError, match=r"is damaged at utterance 's1-11' \(checksum\)"):
+        load_frames(reader, reader.utterances, "last", None)
