@@ -24,6 +24,15 @@ BINS = 15
 _TINY = 1e-12
 
 
+class _Parts:
+    """Where the parts of a tally lie: confusion, then five sums, then three values per bin."""
+
+    def __init__(self, classes: int) -> None:
+        self.confusion = slice(0, classes**2)
+        self.sums = slice(classes**2, classes**2 + 5)
+        self.bins = slice(classes**2 + 5, classes**2 + 5 + 3 * BINS)
+
+
 def tally(probabilities: Array, targets: Array) -> Array:
     """Count what each utterance adds to every metric.
 
@@ -76,8 +85,7 @@ def sum_by(tallies: Array, groups: npt.NDArray[np.int64], count: int) -> Array:
 
 def confusion_matrix(tallies: Array, classes: int) -> Array:
     """Counts of truth (row) and prediction (column): [..., K] gives [..., C, C]."""
-    shape = (*tallies.shape[:-1], classes, classes)
-    return tallies[..., : classes * classes].reshape(shape)
+    return tallies[..., _Parts(classes).confusion].reshape(*tallies.shape[:-1], classes, classes)
 
 
 def scores(tallies: Array, classes: int) -> dict[str, Array]:
@@ -94,31 +102,37 @@ def scores(tallies: Array, classes: int) -> dict[str, Array]:
     Shape:
         tallies: [..., K]. Output: [...] each.
     """
-    confusion = confusion_matrix(tallies, classes)
-    top2, tau_sum, tau_count, kl_sum, kl_count = np.moveaxis(
-        tallies[..., classes**2 : classes**2 + 5], -1, 0
-    )
-    count, hits, confidence = np.moveaxis(
-        tallies[..., classes**2 + 5 :].reshape(*tallies.shape[:-1], BINS, 3), -1, 0
-    )
+    parts = _Parts(classes)
+    top2, tau_sum, tau_count, kl_sum, kl_count = np.moveaxis(tallies[..., parts.sums], -1, 0)
+    bins = tallies[..., parts.bins].reshape(*tallies.shape[:-1], BINS, 3)
+    count, hits, confidence = np.moveaxis(bins, -1, 0)
+    found = confusion_scores(confusion_matrix(tallies, classes))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found["top2"] = top2 / count.sum(axis=-1)
+        found["kendall_tau"] = tau_sum / tau_count
+        found["kl"] = kl_sum / kl_count
+        found["ece"] = np.abs(hits - confidence).sum(axis=-1) / count.sum(axis=-1)
+    return found
+
+
+def confusion_scores(confusion: Array) -> dict[str, Array]:
+    """The metrics that a confusion matrix decides: ua, wa and the F1s; NaN where undefined.
+
+    Shape:
+        confusion: [..., C, C]. Output: [...] each.
+    """
     support = confusion.sum(axis=-1)
     total = support.sum(axis=-1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        recall = recalls(confusion)
         f1 = f1_scores(confusion)
-        wa = np.trace(confusion, axis1=-2, axis2=-1) / total
+        wa = _hits(confusion).sum(axis=-1) / total
+        weighted = (np.nan_to_num(f1) * support).sum(axis=-1) / total
         return {
-            "ua": _mean(recall),
+            "ua": _mean(recalls(confusion)),
             "wa": wa,
-            "top2": top2 / total,
             "macro_f1": _mean(f1),
             "micro_f1": wa,  # every utterance has one label and one prediction
-            "weighted_f1": np.where(
-                total > 0, (np.nan_to_num(f1) * support).sum(axis=-1) / total, np.nan
-            ),
-            "kendall_tau": tau_sum / tau_count,
-            "kl": kl_sum / kl_count,
-            "ece": np.abs(hits - confidence).sum(axis=-1) / count.sum(axis=-1),
+            "weighted_f1": weighted,
         }
 
 

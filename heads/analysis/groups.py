@@ -3,7 +3,7 @@
 Predictions of all folds and seeds are pooled before a metric is taken, and uncertainty is over
 speakers: clips of one speaker are no independent witnesses.
 
-Letters: N utterances, G speakers, C classes, K values of a tally, P permutations.
+Letters: N utterances, G speakers, C classes, K values of a tally, P permutations of the groups.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from heads.metrics import confusion_matrix, recalls, scores, sum_by
+from heads.metrics import confusion_matrix, confusion_scores, recalls, scores, sum_by
 
 Array = npt.NDArray[np.float64]
 
 GAP_METRICS = ("ua", "wa", "macro_f1")
 PERMUTATIONS = 9999
 MIN_SPEAKERS = 2
-_ROUNDING = 1e-12
+_ROUNDING = 1e-9
+_CHUNK = 500  # permutations at once: [500, G, C, C] in memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,10 +85,10 @@ def group_gaps(
     if by == "speaker":
         return _extremes(table, names, values)
     rng = np.random.default_rng(seed)
+    speakers = {name: _by_speaker(table, [v == name for v in values]) for name in names}
     gaps = []
     for a, b in combinations(names, 2):
-        tallies = [_by_speaker(table, [v == name for v in values]) for name in (a, b)]
-        gaps += _pair(by, a, b, tallies[0], tallies[1], len(table.labels), rng)
+        gaps += _pair(by, a, b, speakers[a], speakers[b], rng)
     return gaps
 
 
@@ -103,12 +104,13 @@ def holm(gaps: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _by_speaker(table: GroupTable, chosen: Sequence[bool]) -> dict[str, Array]:
-    """The tally of each speaker over some of the utterances."""
+    """The confusion matrix [C, C] of each speaker over some of the utterances."""
     rows = [i for i, inside in enumerate(chosen) if inside]
     speakers = np.array([table.speakers[i] for i in rows], str)
     names, codes = np.unique(speakers, return_inverse=True)
     summed = sum_by(table.tallies[rows], codes, len(names))
-    return dict(zip(names.tolist(), summed, strict=True))
+    confusions = confusion_matrix(summed, len(table.labels))
+    return dict(zip(names.tolist(), confusions, strict=True))
 
 
 def _pair(
@@ -117,31 +119,28 @@ def _pair(
     b: str,
     first: dict[str, Array],
     second: dict[str, Array],
-    classes: int,
     rng: np.random.Generator,
 ) -> list[dict[str, Any]]:
-    crossed = sorted(first.keys() & second.keys())
+    """The gaps between two groups, given each one's speakers' confusion matrices."""
     x, y = np.array(list(first.values())), np.array(list(second.values()))
-    observed = _gap(x.sum(axis=0), y.sum(axis=0), classes)
-    few = min(len(first), len(second)) < MIN_SPEAKERS
-    if few:
-        intervals, p_values = dict.fromkeys(GAP_METRICS), dict.fromkeys(GAP_METRICS)
+    observed = _gap(x.sum(axis=0), y.sum(axis=0))
+    crossed = len(first.keys() & second.keys())
+    errors: dict[str, tuple[float, float]] = {}
+    p_values: dict[str, float | None] = dict.fromkeys(GAP_METRICS)
+    reason = ""
+    if min(len(first), len(second)) < MIN_SPEAKERS:
         reason = f"a group has fewer than {MIN_SPEAKERS} speakers"
     elif crossed:
         everyone = sorted(first.keys() | second.keys())
-        nothing = np.zeros(x.shape[1])
-        intervals = _crossed_interval(
+        nothing = np.zeros_like(x[0])
+        errors = _crossed_errors(
             np.array([first.get(s, nothing) for s in everyone]),
             np.array([second.get(s, nothing) for s in everyone]),
-            observed,
-            classes,
         )
-        p_values = dict.fromkeys(GAP_METRICS)
-        reason = f"{len(crossed)} speakers stand in both groups: no permutation"
+        reason = f"{crossed} speakers stand in both groups: no permutation"
     else:
-        intervals = _welch_interval(x, y, observed, classes)
-        p_values = _permutation_p(x, y, observed, classes, rng)
-        reason = ""
+        errors = _welch_errors(x, y)
+        p_values = _permutation_p(x, y, rng)
     return [
         {
             "by": by,
@@ -149,7 +148,7 @@ def _pair(
             "a": a,
             "b": b,
             "gap": _number(observed[metric]),
-            "ci95": intervals[metric],
+            "ci95": _around(observed[metric], *errors[metric]) if errors else None,
             "p": p_values[metric],
             **({"reason": reason} if reason else {}),
         }
@@ -184,42 +183,39 @@ def _extremes(
     return gaps
 
 
-def _gap(first: Array, second: Array, classes: int) -> dict[str, Array]:
-    x, y = scores(first, classes), scores(second, classes)
+def _gap(first: Array, second: Array) -> dict[str, Array]:
+    x, y = confusion_scores(first), confusion_scores(second)
     return {metric: x[metric] - y[metric] for metric in GAP_METRICS}
 
 
-def _welch_interval(
-    x: Array, y: Array, observed: dict[str, Array], classes: int
-) -> dict[str, list[float] | None]:
-    """Gap +- t sqrt(se_x^2 + se_y^2), with Welch and Satterthwaite's degrees of freedom."""
-    errors = []
-    for group in (x, y):
-        without = scores(group.sum(axis=0) - group, classes)
-        count = len(group)
-        errors.append(
-            {m: (count - 1) / count * ((v - v.mean()) ** 2).sum() for m, v in without.items()}
-        )
-    intervals = {}
+def _welch_errors(x: Array, y: Array) -> dict[str, tuple[float, float]]:
+    """Standard error of a gap between groups that share no speaker, and its degrees of freedom.
+
+    sqrt(u + v) with u, v the jackknife variances of the two groups, and Welch and Satterthwaite's
+    (u + v)^2 / (u^2 / (n - 1) + v^2 / (m - 1)).
+    """
+    pooled = np.concatenate([x, y])
+    inside = np.arange(len(pooled)) < len(x)
+    u, v = (
+        {metric: float(value[0]) for metric, value in variances.items()}
+        for variances in _jackknife_variances(pooled, inside[None])
+    )
+    errors = {}
     for metric in GAP_METRICS:
-        u, v = errors[0][metric], errors[1][metric]
-        weight = u**2 / (len(x) - 1) + v**2 / (len(y) - 1)
-        freedom = (u + v) ** 2 / weight if weight > 0 else np.inf
-        intervals[metric] = _around(observed[metric], np.sqrt(u + v), freedom)
-    return intervals
+        weight = u[metric] ** 2 / (len(x) - 1) + v[metric] ** 2 / (len(y) - 1)
+        total = u[metric] + v[metric]
+        errors[metric] = (float(np.sqrt(total)), total**2 / weight if weight > 0 else np.inf)
+    return errors
 
 
-def _crossed_interval(
-    x: Array, y: Array, observed: dict[str, Array], classes: int
-) -> dict[str, list[float] | None]:
-    """Jackknife over speakers that stand in both groups: each is left out of both at once."""
+def _crossed_errors(x: Array, y: Array) -> dict[str, tuple[float, float]]:
+    """The same where speakers stand in both groups: each is left out of both at once."""
     count = len(x)
-    without = _gap(x.sum(axis=0) - x, y.sum(axis=0) - y, classes)
-    intervals = {}
-    for metric, values in without.items():
-        error = np.sqrt((count - 1) / count * ((values - values.mean()) ** 2).sum())
-        intervals[metric] = _around(observed[metric], error, count - 1)
-    return intervals
+    without = _gap(x.sum(axis=0) - x, y.sum(axis=0) - y)
+    return {
+        metric: (float(np.sqrt((count - 1) / count * ((v - v.mean()) ** 2).sum())), count - 1)
+        for metric, v in without.items()
+    }
 
 
 def _around(center: Any, error: float, freedom: float) -> list[float] | None:
@@ -229,23 +225,68 @@ def _around(center: Any, error: float, freedom: float) -> list[float] | None:
     return [float(max(-1.0, center - half)), float(min(1.0, center + half))]
 
 
-def _permutation_p(
-    x: Array, y: Array, observed: dict[str, Array], classes: int, rng: np.random.Generator
-) -> dict[str, float | None]:
-    """Share of permutations of the speakers' groups with a gap at least as large as observed."""
+def _permutation_p(x: Array, y: Array, rng: np.random.Generator) -> dict[str, float | None]:
+    """Share of permutations of the speakers' groups with a Welch t at least as large as observed.
+
+    The gap is divided by its standard error in every permutation: a permuted gap alone rejects far
+    too often where the smaller group varies more (Janssen 1997, doi 10.1016/S0167-7152(97)00043-6).
+    """
     pooled = np.concatenate([x, y])
-    ranks = rng.permuted(np.tile(np.arange(len(pooled)), (PERMUTATIONS, 1)), axis=1)
-    first = (ranks < len(x)).astype(float) @ pooled  # [P, K]
-    shuffled = _gap(first, pooled.sum(axis=0) - first, classes)
-    p_values: dict[str, float | None] = {}
-    for metric, gaps in shuffled.items():
-        if np.isnan(observed[metric]):
-            p_values[metric] = None
-            continue
-        # A permutation in which the metric is undefined counts as one with a larger gap.
-        larger = ~(np.abs(gaps) < np.abs(observed[metric]) - _ROUNDING)
-        p_values[metric] = float((1 + larger.sum()) / (1 + PERMUTATIONS))
-    return p_values
+    inside = np.arange(len(pooled)) < len(x)
+    observed = _welch_t(pooled, inside[None])
+    larger = dict.fromkeys(GAP_METRICS, 0)
+    for start in range(0, PERMUTATIONS, _CHUNK):
+        rows = min(_CHUNK, PERMUTATIONS - start)
+        shuffled = _welch_t(pooled, rng.permuted(np.tile(inside, (rows, 1)), axis=1))
+        for metric, t in shuffled.items():
+            # A permutation in which the metric is undefined counts as one with a larger t.
+            larger[metric] += int((~(t < observed[metric] * (1 - _ROUNDING))).sum())
+    return {
+        metric: None if np.isnan(observed[metric]) else (1 + count) / (1 + PERMUTATIONS)
+        for metric, count in larger.items()
+    }
+
+
+def _welch_t(pooled: Array, inside: npt.NDArray[np.bool_]) -> dict[str, Array]:
+    """|gap| / standard error for each assignment of speakers to two groups.
+
+    Shape:
+        pooled: [G, C, C], inside: [P, G]. Output: [P] each.
+    """
+    first = np.tensordot(inside.astype(float), pooled, axes=1)
+    gaps = _gap(first, pooled.sum(axis=0) - first)
+    u, v = _jackknife_variances(pooled, inside)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return {
+            metric: np.where(gap == 0, 0.0, np.abs(gap) / np.sqrt(u[metric] + v[metric]))
+            for metric, gap in gaps.items()
+        }
+
+
+def _jackknife_variances(
+    pooled: Array, inside: npt.NDArray[np.bool_]
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """(n - 1) / n sum (theta_without_g - mean)^2 of each metric, inside and outside a group.
+
+    Shape:
+        pooled: [G, C, C], inside: [P, G]. Output: [P] each.
+    """
+    first = np.tensordot(inside.astype(float), pooled, axes=1)[:, None]  # [P, 1, C, C]
+    own = np.where(inside[:, :, None, None], first, pooled.sum(axis=0) - first)
+    without = confusion_scores(own - pooled)  # [P, G]: its own group less each speaker
+
+    def variance(metric: str, group: npt.NDArray[np.bool_]) -> Array:
+        count = group.sum(axis=1)
+        values = without[metric]
+        mean = (values * group).sum(axis=1) / count
+        spread = (((values - mean[:, None]) ** 2) * group).sum(axis=1)
+        jackknife: Array = (count - 1) / count * spread
+        return jackknife
+
+    return (
+        {metric: variance(metric, inside) for metric in GAP_METRICS},
+        {metric: variance(metric, ~inside) for metric in GAP_METRICS},
+    )
 
 
 def _number(value: Any) -> float | None:
