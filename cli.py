@@ -183,7 +183,7 @@ def train_head(
         labels=LabelConfig(
             kind=labels,
             rename=_pairs("--map", rename),
-            drop=frozenset(name.lower() for name in drop or ()),
+            drop=frozenset(drop or ()),
         ),
         loss=loss,
         class_weights=class_weights,
@@ -273,7 +273,7 @@ def _print_list(lines: dict[str, str]) -> None:
 
 
 def _names(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
+    return list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
 
 
 def _pairs(option: str, texts: list[str] | None) -> dict[str, str]:

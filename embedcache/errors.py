@@ -69,7 +69,7 @@ def disk_errors(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             folder = next(p for p in (target, *target.parents) if p.exists())
             free_mb = shutil.disk_usage(folder).free / 1e6
             raise SerError(

@@ -33,10 +33,11 @@ if TYPE_CHECKING:
 FORMAT = 1
 _NEEDED: dict[str, tuple[str, ...]] = {
     "run_id": (),
-    "corpus": ("name", "labels", "speakers"),
+    "corpus": ("name", "labels", "speakers", "tested"),
     "cache": ("encoder",),
     "head": ("name", "parameters"),
     "protocol": ("name", "folds", "seeds", "speaker_overlap"),
+    "training": ("labels",),
     "metrics": METRICS,
     "per_class": (),
     "timing": ("train_s",),
@@ -121,6 +122,12 @@ class Run:
         lacking = sorted(({"id", "speaker", "fold", "seed"} | wanted) - set(table.columns))
         if lacking:
             raise SerError(f"{file} lacks the columns {', '.join(lacking)}; train the head again")
+        rows = self.results["corpus"]["tested"] * self.results["protocol"]["seeds"]
+        if len(table) != rows or table.duplicated(["id", "seed"]).any():
+            raise SerError(
+                f"{file} has {len(table)} rows, and results.json tells of {rows} with an id and "
+                "seed each; train the head again"
+            )
         return table
 
     @cached_property

@@ -14,6 +14,7 @@ from embedcache.errors import UsageError, unknown_name
 
 Indices = npt.NDArray[np.int64]
 
+_FEWEST_SPEAKERS = 3
 VALIDATION_PARTS = 5  # about a fifth of what is not tested chooses when to stop
 
 
@@ -72,6 +73,11 @@ def by_speaker(table: SplitTable, folds: int, seed: int) -> list[Fold]:
     """No speaker of a fold's test part trains or validates, and none validates that trains."""
     speakers = _known(table.speakers, "speaker", "speaker")
     found = len(set(speakers))
+    if found < _FEWEST_SPEAKERS:
+        raise UsageError(
+            f"--protocol speaker: there are {found} speakers, and it takes {_FEWEST_SPEAKERS}, to "
+            "train, to validate and to test; the protocol 'random' shares speakers and says so"
+        )
     if folds > found:
         raise UsageError(
             f"--folds {folds}: there are {found} speakers; give at most {found}, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import socket
@@ -12,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _MARK = ".tmp-"
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of Linux's renameat2
 _STALE_S = 24 * 3600.0
 
 
@@ -55,9 +57,8 @@ def new_folder(path: Path) -> Iterator[Path]:
         yield temporary
         for file in temporary.iterdir():
             _sync_file(file)
-        with _temporary(path) as replaced:
-            with suppress(FileNotFoundError):
-                path.rename(replaced)
+        _sync_folder(temporary)
+        if not _exchange(temporary, path):
             temporary.rename(path)
     _sync_folder(path.parent)
 
@@ -93,6 +94,24 @@ def _write(path: Path, data: bytes | memoryview) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _exchange(new: Path, old: Path) -> bool:
+    """Let two paths change places in one step, so that `old` exists at every moment.
+
+    False where there is no `old`. Where the system cannot do it, `old` is moved away first.
+    """
+    if not old.exists():
+        return False
+    libc = ctypes.CDLL(None, use_errno=True)
+    if hasattr(libc, "renameat2"):
+        paths = os.fsencode(new.absolute()), os.fsencode(old.absolute())
+        if libc.renameat2(_AT_FDCWD, paths[0], _AT_FDCWD, paths[1], _RENAME_EXCHANGE) == 0:
+            return True
+    with _temporary(old) as away:
+        old.rename(away)
+        new.rename(old)
+    return True
 
 
 def _sync_file(path: Path) -> None:

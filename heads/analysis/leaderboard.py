@@ -23,8 +23,8 @@ def leaderboard(results: Sequence[Mapping[str, Any]], metric: str) -> pd.DataFra
         metric: One of `heads.metrics.METRICS`.
 
     Returns:
-        Columns run, corpus, encoder, head, protocol, folds, seeds; for each metric its name,
-        `<metric>_std_seeds`, `<metric>_ci95_low` and `_high`, as fractions; speaker_overlap,
+        Columns run, corpus, encoder, head, labels, protocol, folds, seeds; for each metric its
+        name, `<metric>_std_seeds`, `<metric>_ci95_low` and `_high`, as fractions; speaker_overlap,
         speakers, parameters, train_s, notes.
 
     Raises:
@@ -48,14 +48,22 @@ def notes(result: Mapping[str, Any]) -> list[str]:
         found.append("synthetic corpus")
     if result["cache"]["encoder"]["trained"] is False:
         found.append("untrained encoder")
-    overlap = result["protocol"]["speaker_overlap"]
+    protocol = result["protocol"]
+    overlap = protocol["speaker_overlap"]
     if overlap is None:
         found.append("speakers unknown")
     elif overlap:
         found.append("speakers shared")
+    if protocol.get("content_overlap"):
+        found.append("recordings shared")
     if result["corpus"].get("missing"):
         found.append(f"{result['corpus']['missing']} utterances missing")
     return found
+
+
+def _labels(result: Mapping[str, Any]) -> str:
+    """How many classes, and of which kind: runs that differ in it are not comparable."""
+    return f"{len(result['corpus']['labels'])} {result['training']['labels']}"
 
 
 def _row(result: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,6 +73,7 @@ def _row(result: Mapping[str, Any]) -> dict[str, Any]:
         "corpus": result["corpus"]["name"],
         "encoder": result["cache"]["encoder"]["id"],
         "head": result["head"]["name"],
+        "labels": _labels(result),
         "protocol": protocol["name"],
         "folds": protocol["folds"],
         "seeds": protocol["seeds"],

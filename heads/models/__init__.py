@@ -7,6 +7,8 @@ defines:
 - `Head`: a module for K stacked models, `Head(config, dim, classes, standardise, generators)`,
   whose `forward(frames, mask)` takes [B, T, D] and [B, T] and gives logits [K, B, C]; every
   parameter has a leading axis K (see `heads.stacked`);
+- optionally `frame_weights(frames, mask)`, a method that gives the weights of the frames, [B, Q, T]
+  with Q a multiple of K;
 - optionally `reduce(frames)`, [T, D] to [T', D]: what may be done once per utterance, before
   training, because `forward` would do the same to the same effect.
 """

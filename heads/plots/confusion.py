@@ -29,11 +29,11 @@ def plot_confusion(matrix: npt.NDArray[np.float64], labels: Sequence[str], title
     axes = figure.add_subplot()
     axes.imshow(shares, cmap="Greys", vmin=0, vmax=1)
     for row, column in np.ndindex(*matrix.shape):
-        share, count = shares[row, column], matrix[row, column]
+        share, count = float(shares[row, column]), float(matrix[row, column])
         axes.text(
             column,
             row,
-            f"{share:.0%}\n{count:.4g}",
+            f"{share:.0%}\n{count:.{0 if count.is_integer() else 1}f}",
             ha="center",
             va="center",
             fontsize=8,
@@ -43,7 +43,7 @@ def plot_confusion(matrix: npt.NDArray[np.float64], labels: Sequence[str], title
     ticks = range(len(labels))
     axes.set_xticks(ticks, labels, rotation=45, ha="right")
     axes.set_yticks(ticks, labels)
-    axes.set_xlabel("predicted")
+    axes.set_xlabel("predicted: share of the true emotion, and clips (mean over seeds)")
     axes.set_ylabel("true")
     axes.set_title(title, fontsize=10, wrap=True)
     return figure

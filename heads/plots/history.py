@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def plot_history(history: pd.DataFrame, title: str) -> Figure:
-    """Median and middle half over the models that still train in an epoch.
+    """Median and middle half over all models; one that has stopped keeps its last values.
 
     Args:
         history: Columns fold, seed, epoch, train_loss, val_loss, val_ua.
@@ -40,6 +40,7 @@ def plot_history(history: pd.DataFrame, title: str) -> Figure:
 def _band(
     axes: Axes, history: pd.DataFrame, column: str, label: str, color: str, style: str
 ) -> None:
-    quartiles = history.groupby("epoch")[column].quantile(np.array([0.25, 0.5, 0.75])).unstack()
-    axes.plot(quartiles.index, quartiles[0.5], style, color=color, label=label)
-    axes.fill_between(quartiles.index, quartiles[0.25], quartiles[0.75], color=color, alpha=0.2)
+    models = history.pivot(index="epoch", columns=["fold", "seed"], values=column).ffill()
+    low, middle, high = np.quantile(models.to_numpy(), [0.25, 0.5, 0.75], axis=1)
+    axes.plot(models.index, middle, style, color=color, label=label)
+    axes.fill_between(models.index, low, high, color=color, alpha=0.2)

@@ -27,6 +27,7 @@ _TITLES = {
     "ece": "ECE",
 }
 _SHOWN = ("ua", "wa", "top2", "macro_f1")
+_COMPARABLE = 3  # corpus, labels and protocol: all of them the same
 _PLAIN = ("kendall_tau", "kl", "ece")
 
 
@@ -60,13 +61,13 @@ def compare(
 def render_leaderboard(table: pd.DataFrame, metric: str, markdown: bool = False) -> str:
     """A leaderboard for people: metrics in per cent, their spread over seeds, their interval.
 
-    Where all runs share a corpus or a protocol it is said once, above the table.
+    Where all runs share a corpus, labels or a protocol it is said once, above the table.
     """
     titles = {metric: _TITLES[metric], **{name: _TITLES[name] for name in _SHOWN}}
     if table["kendall_tau"].notna().any():
         titles["kendall_tau"] = _TITLES["kendall_tau"]
-    columns = ["head", "encoder", "corpus", "protocol"]
-    said = [name for name in ("corpus", "protocol") if table[name].nunique() == 1]
+    columns = ["head", "encoder", "corpus", "labels", "protocol"]
+    said = [name for name in ("corpus", "labels", "protocol") if table[name].nunique() == 1]
     columns = [name for name in columns if name not in said]
     others = [name for name in titles if name != metric]
     header = [*columns, titles[metric], "± seeds", "95 % over speakers"]
@@ -82,6 +83,8 @@ def render_leaderboard(table: pd.DataFrame, metric: str, markdown: bool = False)
         rows.append([*cells, shared, row["notes"], row["run"]])
     caption = [f"{name} {table[name].iloc[0]}" for name in said]
     caption.append("metrics in per cent (tau, KL, ECE as they are), mean over seeds, folds pooled")
+    if len(said) < _COMPARABLE:
+        caption.append("rows that differ in corpus, labels or protocol are not comparable")
     return f"{'; '.join(caption)}\n\n{render_cells(header, rows, markdown)}"
 
 

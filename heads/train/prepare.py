@@ -115,6 +115,9 @@ def prepare(config: RunConfig) -> Prepared:
         official=official_folds(config.corpus),
     )
     folds = split(config.protocol, table, config.folds, config.seed)
+    untested = len(utterances) - len(set().union(*(fold.test.tolist() for fold in folds)))
+    if untested:
+        _log.warning("%d of %d utterances stand in no test fold", untested, len(utterances))
     return Prepared(reader=reader, utterances=utterances, targets=targets, folds=folds)
 
 

@@ -57,9 +57,9 @@ class Finished:
 def record(run: Finished) -> NewRun:
     """Everything that goes into the run's folder, but the pictures."""
     seeds = list(dict.fromkeys(seed for _, seed in run.models))
-    out_of_fold, tested = _out_of_fold(run.trained, run.data, len(seeds))
+    out_of_fold, tested = _out_of_fold(run, seeds)
     utterances = [run.data.utterances[i] for i in tested]
-    results = _results(run)
+    results = _results(run, out_of_fold)
     results |= evaluate(out_of_fold, run.data.targets.labels, run.config.labels.kind == "soft")
     results["timing"] = dict(run.timing)
     return NewRun(
@@ -73,28 +73,26 @@ def record(run: Finished) -> NewRun:
     )
 
 
-def _out_of_fold(
-    trained: Trained, data: Prepared, seeds: int
-) -> tuple[OutOfFold, npt.NDArray[np.int64]]:
-    """Each utterance's prediction from the fold that tests it, and which are tested at all."""
-    count, classes = data.targets.distributions.shape
-    by_fold = trained.probabilities.reshape(len(data.folds), seeds, count, classes)
-    folds = np.full(count, -1)
-    probabilities = np.zeros((seeds, count, classes))
-    for number, fold in enumerate(data.folds):
-        folds[fold.test] = number
-        probabilities[:, fold.test] = by_fold[number][:, fold.test]
+def _out_of_fold(run: Finished, seeds: Sequence[int]) -> tuple[OutOfFold, npt.NDArray[np.int64]]:
+    """Each utterance's prediction by the model that did not see it, and which are tested at all."""
+    targets = run.data.targets.distributions
+    folds = np.full(len(targets), -1)
+    probabilities = np.zeros((len(seeds), *targets.shape))
+    for predicted, (fold, seed) in zip(run.trained.probabilities, run.models, strict=True):
+        test = run.data.folds[fold].test
+        folds[test] = fold
+        probabilities[seeds.index(seed), test] = predicted[test]
     tested = np.flatnonzero(folds >= 0)
     predictions = OutOfFold(
         probabilities=probabilities[:, tested],
-        targets=data.targets.distributions[tested],
+        targets=targets[tested],
         folds=folds[tested],
-        speakers=[data.utterances[i].speaker for i in tested],
+        speakers=[run.data.utterances[i].speaker for i in tested],
     )
     return predictions, tested
 
 
-def _results(run: Finished) -> dict[str, Any]:
+def _results(run: Finished, tested: OutOfFold) -> dict[str, Any]:
     """The parts of `results.json` that do not depend on predictions."""
     data, meta = run.data, run.data.reader.meta
     results: dict[str, Any] = {
@@ -105,11 +103,12 @@ def _results(run: Finished) -> dict[str, Any]:
             "name": run.config.corpus,
             "synthetic": is_synthetic(run.config.corpus),
             "utterances": len(data.utterances),
+            "tested": len(tested.targets),
             "left_out": data.targets.left_out,
             "missing": len(data.reader.missing),
             "speakers": len({u.speaker for u in data.utterances if u.speaker}),
             "labels": list(data.targets.labels),
-            "majority_ties": int((majority(data.targets.distributions) < 0).sum()),
+            "majority_ties": int((majority(tested.targets) < 0).sum()),
         },
         "cache": {
             "path": str(data.reader.path),
@@ -152,8 +151,19 @@ def _protocol(run: Finished) -> dict[str, Any]:
         "speaker_disjoint": not any(shared) if known else None,
         "speaker_overlap": len(set().union(*shared)) if known else None,
         "test_speakers": [_names(fold.test, speakers) for fold in run.data.folds],
+        "content_overlap": _shared_contents(run.data),
         "val_speakers": [_names(fold.val, speakers) for fold in run.data.folds],
     }
+
+
+def _shared_contents(data: Prepared) -> int:
+    """Number of recordings that some fold both tests and trains or validates with."""
+    contents = np.array([data.reader.content_id(u.id) for u in data.utterances])
+    shared: set[str] = set()
+    for fold in data.folds:
+        seen = set(contents[fold.train]) | set(contents[fold.val])
+        shared |= seen & set(contents[fold.test])
+    return len(shared)
 
 
 def _names(indices: npt.NDArray[np.int64], speakers: Sequence[str | None]) -> list[str]:

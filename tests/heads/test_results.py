@@ -26,12 +26,13 @@ def make_run(name="one", ua=0.5, weights=10):
     return NewRun(
         results={
             "run_id": name,
-            "corpus": {"name": "folder:mine", "labels": ["joy", "sad"], "speakers": 1},
+            "corpus": {"name": "folder:mine", "labels": ["joy", "sad"], "speakers": 1, "tested": 2},
             "cache": {"encoder": {"id": "logmel", "trained": None}},
             "head": {"name": "mlp", "parameters": 9},
             "protocol": {"name": "speaker", "folds": 2, "seeds": 1, "speaker_overlap": 0},
             "metrics": dict.fromkeys(METRICS, values),
             "per_class": {},
+            "training": {"labels": "hard"},
             "timing": {"train_s": 1.0},
         },
         predictions=pd.DataFrame(
@@ -189,7 +190,10 @@ def test_damaged_results_are_said(run, text):
     [
         (lambda r: r.pop("metrics"), "lacks metrics; train the head again with this version"),
         (lambda r: r["metrics"].pop("ece"), r"lacks metrics\.ece; train"),
-        (lambda r: r["corpus"].clear(), r"lacks corpus\.name, corpus\.labels, corpus\.speakers;"),
+        (
+            lambda r: r["corpus"].clear(),
+            r"lacks corpus\.name, corpus\.labels, corpus\.speakers, corpus\.tested;",
+        ),
         (lambda r: r.update(head=None), "is damaged"),
         (lambda r: r.update(format=2), "has another format version; train the head again"),
         (lambda r: r.pop("format"), "has another format version"),
@@ -272,3 +276,14 @@ def test_all_runs_are_listed_but_the_damaged_which_are_named(tmp_path, caplog):
 
 def test_a_folder_that_is_not_there_holds_no_runs(tmp_path):
     assert list_runs(tmp_path / "nowhere") == []
+
+
+def test_predictions_that_lack_rows_are_said(run):
+    file = run.path / "predictions.csv"
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(lines[:-1]))
+    with pytest.raises(SerError, match="has 1 rows, and results.json tells of 2"):
+        _ = run.predictions
+    file.write_text("".join([*lines[:-1], lines[-2]]))
+    with pytest.raises(SerError, match="with an id and seed each"):
+        _ = run.predictions

@@ -182,8 +182,14 @@ def small(**changes):
     [
         ("speakr", small(), 2, "unknown protocol 'speakr': did you mean 'speaker'"),
         ("speaker", small(), 1, "--folds 1: give 2 or more"),
-        ("speaker", small(), 3, "--folds 3: there are 2 speakers; give at most 2.*'random'"),
-        ("speaker", small(), 2, "a fold has 1 speakers that are not tested, and needs one to "),
+        (
+            "speaker",
+            small(speakers=list("abcc")),
+            4,
+            "--folds 4: there are 3 speakers; give at most",
+        ),
+        ("speaker", small(), 2, "there are 2 speakers, and it takes 3, to train, to validate and"),
+        ("session", small(), 2, "a fold has 1 speakers that are not tested, and needs one to "),
         (
             "speaker",
             small(speakers=["a", None, "b", None]),

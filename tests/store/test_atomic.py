@@ -86,3 +86,40 @@ def test_a_file_where_a_folder_should_be_is_one_sentence(tmp_path: Path) -> None
     target = tmp_path / "cache" / "a"
     with pytest.raises(SerError, match=r"cannot write .*cache/a \("), disk_errors(target):
         write_whole(target, b"x")
+
+
+def test_a_folder_is_replaced_in_one_step(tmp_path: Path) -> None:
+    """A second thread looks all the time: there is always a whole folder."""
+    import threading
+
+    def write(text: str) -> None:
+        with new_folder(tmp_path / "run") as folder:
+            (folder / "a").write_text(text)
+
+    write("0")
+    missing = 0
+    done = threading.Event()
+
+    def watch() -> None:
+        nonlocal missing
+        while not done.is_set():
+            missing += not (tmp_path / "run").is_dir()
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    for n in range(200):
+        write(str(n))
+    done.set()
+    watcher.join()
+    assert not missing
+
+
+def test_a_folder_is_replaced_without_an_exchange(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ctypes.CDLL", lambda *_, **__: object())
+    for text in ("old", "new"):
+        with new_folder(tmp_path / "run") as folder:
+            (folder / "a").write_text(text)
+    assert (tmp_path / "run" / "a").read_text() == "new"
+    assert names(tmp_path) == {"run"}

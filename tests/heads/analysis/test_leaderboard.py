@@ -25,11 +25,18 @@ def result(name="run", value=0.5, *, metric="ua", interval=(0.4, 0.6)):
     metrics[metric] |= {"mean": value, "ci95": interval}
     return {
         "run_id": name,
-        "corpus": {"name": "ravdess", "synthetic": False, "missing": 0, "speakers": 24},
+        "corpus": {
+            "name": "ravdess",
+            "synthetic": False,
+            "missing": 0,
+            "speakers": 24,
+            "labels": ["joy", "sad"],
+        },
         "cache": {"encoder": {"id": "logmel", "trained": None}},
         "head": {"name": "mlp", "parameters": 99},
         "protocol": {"name": "speaker", "folds": 5, "seeds": 3, "speaker_overlap": 0},
         "metrics": metrics,
+        "training": {"labels": "hard"},
         "timing": {"train_s": 1.5},
     }
 

@@ -154,6 +154,9 @@ def test_a_small_p_is_not_zero(edited):
     table[[f"true_{label}" for label in LABELS]] = truth
     table[[f"pred_{label}" for label in LABELS]] = guess
     table.to_csv(edited / "predictions.csv", index=False)
+    results = json.loads((edited / "results.json").read_text())
+    results["corpus"]["tested"], results["protocol"]["seeds"] = 64, 1
+    (edited / "results.json").write_text(json.dumps(results))
     record, text = bias(Run(edited), ["gender"])
     assert run.path == edited
     assert record["gaps"][0]["p"] == pytest.approx(1 / 10_000)

@@ -42,10 +42,12 @@ def test_all_runs_of_a_folder_best_first(both, results_dir):
 def test_what_all_runs_share_is_said_once(results_dir, hard_run, soft_run):
     text = compare([], results_dir, None, "ua", "md")
     assert text.startswith("corpus manifest:planted; metrics in per cent")
+    assert "rows that differ in corpus, labels or protocol are not comparable" in text
+    assert {row["labels"] for row in parse(text)} == {"3 hard", "3 soft"}
     assert "corpus" not in text.split("\n")[2]
     assert {row["protocol"] for row in parse(text)} == {"speaker", "random"}
     alone = compare([str(hard_run)], results_dir, None, "ua", "table")
-    assert alone.startswith("corpus manifest:planted; protocol speaker; metrics")
+    assert alone.startswith("corpus manifest:planted; labels 3 hard; protocol speaker; metrics")
 
 
 def test_shared_speakers_stand_beside_the_number(results_dir, hard_run, soft_run):

@@ -70,3 +70,10 @@ def test_the_cache_must_be_of_the_corpus(run_config, planted_cache):
     text = f"--cache {planted_cache} holds manifest:planted, not manifest:other"
     with pytest.raises(UsageError, match=text):
         prepare(run_config(corpus="manifest:other"))
+
+
+def test_utterances_beyond_the_published_folds_are_counted(run_config, monkeypatch, caplog):
+    folds = tuple(frozenset({f"planted/s{s}"}) for s in range(6))  # of eight speakers
+    monkeypatch.setattr("heads.train.prepare.official_folds", lambda corpus: folds)
+    prepare(run_config(protocol="official"))
+    assert "24 of 96 utterances stand in no test fold" in caplog.text

@@ -257,3 +257,29 @@ def test_other_labels_of_the_same_audio_have_another_name(run_id, planted, tmp_p
     utterances, frames = planted
     other = [replace(utterances[0], label="sad"), *utterances[1:]]
     assert run_id(cache=write_cache(tmp_path / "cache", other, frames)) != run_id()
+
+
+def test_recordings_on_both_sides_are_counted_and_noted(tmp_path, read_results):
+    """Every clip is there twice under two names: at random, some stand on both sides."""
+    import shutil
+
+    from embedcache.extract import extract
+    from embedcache.request import ExtractConfig
+    from heads.experiment import run_heads
+    from heads.report.compare import compare
+    from heads.train.prepare import RunConfig
+    from tests.material import write_clips
+
+    root = write_clips(tmp_path / "clips", 12)
+    for path in list(root.rglob("*.wav")):
+        shutil.copy(path, path.with_name(f"again-{path.name}"))
+    extract(ExtractConfig(corpus="folder", root=root, cache_dir=tmp_path / "cache"))
+    for protocol, expected in (("random", True), ("speaker", False)):
+        config = RunConfig(heads=["mlp"], corpus="folder", cache_dir=tmp_path / "cache", folds=3,
+                           seeds=1, protocol=protocol, settings={"epochs": "1"})  # fmt: skip
+        (folder,) = run_heads(config, tmp_path / "results")
+        overlap = read_results(folder)["protocol"]["content_overlap"]
+        assert (overlap > 0) is expected
+        assert (
+            "recordings shared" in compare([str(folder)], tmp_path, None, "ua", "md")
+        ) == expected
