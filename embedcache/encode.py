@@ -5,7 +5,6 @@ Batches follow from the clips' expected lengths alone, so the same clips give th
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedcache.audio.decode import read_clip
-from embedcache.errors import ClipError
+from embedcache.errors import ClipError, SerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,9 +43,9 @@ def batch_limits(device: str) -> tuple[int, float]:
     """How many clips and how many seconds of audio a batch should hold at most on a device.
 
     One clip alone keeps a CPU's matrix products busy, and padding would only add work; a GPU wants
-    hundreds of seconds at once.
+    minutes of audio at once, within its memory.
     """
-    return (1, 600.0) if device == "cpu" else (256, 600.0)
+    return (1, 600.0) if device == "cpu" else (64, 120.0)
 
 
 def encode_clips(
@@ -63,7 +62,8 @@ def encode_clips(
         The clip's position in `clips`, with its frames [L, T, D] or why it has none.
     """
     rate_hz = encoder.spec.rate_hz
-    expected = [round(seconds * rate_hz) for _, seconds in clips]
+    # A clip whose header does not tell its length counts as a long one.
+    expected = [round((seconds or config.max_seconds) * rate_hz) for _, seconds in clips]
     for batch in make_batches(expected, config, rate_hz, encoder.spec.pads):
         decoded: dict[int, Samples] = {}
         for index in batch:
@@ -72,7 +72,7 @@ def encode_clips(
                 decoded[index] = _decode(utterance, encoder)
             except ClipError as error:
                 yield index, error
-        yield from _encode_decoded(encoder, decoded, round(config.max_seconds * rate_hz))
+        yield from _encode_decoded(encoder, decoded, config)
 
 
 def make_batches(
@@ -158,20 +158,40 @@ def _decode(utterance: Utterance, encoder: Encoder) -> Samples:
             f"shorter than one frame: {len(clip)} samples at {spec.rate_hz} Hz, "
             f"{spec.id} needs {spec.receptive}",
         )
-    return clip
+    return encoder.prepare(clip)
 
 
 def _encode_decoded(
-    encoder: Encoder, decoded: dict[int, Samples], longest: int
+    encoder: Encoder, decoded: dict[int, Samples], config: EncodeConfig
 ) -> Iterator[tuple[int, Frames]]:
+    """Encode clips in batches by their real lengths; a long one alone, window by window."""
     spec = encoder.spec
-    together: dict[int, list[int]] = defaultdict(list)
-    for index, clip in decoded.items():
-        cuts = windows(len(clip), longest, spec.hop, spec.receptive)
+    longest = round(config.max_seconds * spec.rate_hz)
+    indices = list(decoded)
+    lengths = [len(decoded[index]) for index in indices]
+    for batch in make_batches(lengths, config, spec.rate_hz, spec.pads):
+        clips = [decoded[indices[position]] for position in batch]
+        cuts = windows(len(clips[0]), longest, spec.hop, spec.receptive)
         if len(cuts) > 1:
-            parts = [encoder.encode([clip[start:end]])[0] for start, end in cuts]
-            yield index, np.concatenate(parts, axis=1)
+            parts = [_encode(encoder, [clips[0][start:end]])[0] for start, end in cuts]
+            yield indices[batch[0]], np.concatenate(parts, axis=1)
         else:
-            together[0 if spec.pads else len(clip)].append(index)
-    for indices in together.values():
-        yield from zip(indices, encoder.encode([decoded[i] for i in indices]), strict=True)
+            found = _encode(encoder, clips)
+            yield from zip((indices[position] for position in batch), found, strict=True)
+
+
+def _encode(encoder: Encoder, clips: Sequence[Samples]) -> list[Frames]:
+    """Encode a batch; where the device's memory does not hold it, each half of it."""
+    try:
+        return encoder.encode(clips)
+    except RuntimeError as error:  # torch.OutOfMemoryError is one
+        if "out of memory" not in str(error):
+            raise
+        if len(clips) == 1:
+            seconds = len(clips[0]) / encoder.spec.rate_hz
+            raise SerError(
+                f"the device's memory does not hold {seconds:.0f} s of audio at once; give a "
+                "smaller --max-seconds, or --device cpu"
+            ) from error
+    half = len(clips) // 2
+    return _encode(encoder, clips[:half]) + _encode(encoder, clips[half:])

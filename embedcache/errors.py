@@ -64,7 +64,7 @@ def disk_errors(target: Path) -> Iterator[None]:
         target: The file or folder that is being written.
 
     Raises:
-        SerError: When the operating system refused; anything else passes through.
+        SerError: When the operating system refused.
     """
     try:
         yield
@@ -76,8 +76,6 @@ def disk_errors(target: Path) -> Iterator[None]:
                 f"the disk is full: {target} could not be written ({free_mb:.1f} MB free); "
                 "make room or choose another folder, then run the same command again to resume"
             ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-            raise SerError(
-                f"cannot write {target} ({error.strerror}); choose a folder that can be written"
-            ) from error
-        raise
+        raise SerError(
+            f"cannot write {target} ({error.strerror or error}); choose another folder"
+        ) from error

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embedcache.encode import EncodeConfig, batch_limits, encode_clips, to_storage
+from embedcache.encoders import find_family
 from embedcache.errors import ClipError
 from embedcache.plugins import find
 from embedcache.request import (
@@ -30,7 +31,7 @@ from embedcache.request import (
 from embedcache.store import cache as store
 from embedcache.store.contents import Content, unchanged
 from embedcache.store.inventory import shard_path, take_inventory
-from embedcache.store.plan import PlannedShard, add_plan, deal
+from embedcache.store.plan import PlannedShard, add_plan, deal, read_plans
 from embedcache.store.shard import Row, Skip, write_shard
 
 if TYPE_CHECKING:
@@ -80,6 +81,8 @@ def extract(config: ExtractConfig) -> Extraction:
         SerError: The corpus cannot be read, or the disk refused.
     """
     started = time.perf_counter()
+    find("embedcache.engines", "engine", config.engine)
+    find_family(config.encoder)
     corpus, wanted = requested_utterances(config, generate=True)
     encoder = load_requested(config)
     loaded = time.perf_counter()
@@ -89,7 +92,7 @@ def extract(config: ExtractConfig) -> Extraction:
     identified = time.perf_counter()
     by_id = {content.id: content for content in contents.values()}
     _plan(folder, by_id, encoder.spec, meta, config)
-    ours, others = _share(take_inventory(folder).pending, by_id, config.worker)
+    ours, others = _share(folder, by_id, config.worker)
     if any(content not in by_id for shard in ours for content, _ in shard.rows):
         # An earlier plan dealt contents beyond --limit into these shards.
         by_id = {content.id: content for content in identify_contents(corpus, config)[0].values()}
@@ -162,10 +165,10 @@ def _list_utterances(
     for utterance in corpus:
         if utterance.id in asked:
             content = contents.get(utterance.id)
-            pairs.append((utterance, content.id if content else ""))
+            pairs.append((utterance, content.id if content else old.get(utterance.id, "")))
         elif utterance.id in old:
             pairs.append((utterance, old[utterance.id]))
-    store.write_utterances(folder, pairs)
+    store.write_utterances(folder, ((replace(u, path=u.path.absolute()), c) for u, c in pairs))
 
 
 def _plan(
@@ -186,13 +189,19 @@ def _plan(
 
 
 def _share(
-    pending: Sequence[PlannedShard], wanted: dict[str, Content], worker: tuple[int, int]
+    folder: Path, wanted: dict[str, Content], worker: tuple[int, int]
 ) -> tuple[list[PlannedShard], list[PlannedShard]]:
-    """The pending shards that hold something wanted: this worker's, and the others'."""
-    shards = [s for s in pending if any(content in wanted for content, _ in s.rows)]
+    """The pending shards that hold something wanted: this worker's, and the others'.
+
+    Whose a shard is follows from its place in the plans, never from what is done already: workers
+    start and end at different times.
+    """
     number, count = worker
-    ours = shards[number::count]
-    return ours, [shard for shard in shards if shard not in ours]
+    mine = {shard.name for shard in read_plans(folder)[number::count]}
+    pending = take_inventory(folder).pending
+    shards = [s for s in pending if any(content in wanted for content, _ in s.rows)]
+    ours = [shard for shard in shards if shard.name in mine]
+    return ours, [shard for shard in shards if shard.name not in mine]
 
 
 def _run(
@@ -240,9 +249,9 @@ def _encode_shard(
         i = present[position]
         content, utterance = shard.rows[i]
         try:
+            _require_unchanged(by_id[content])  # whatever came of it, it must be of these bytes
             if isinstance(result, ClipError):
                 raise result
-            _require_unchanged(by_id[content])
             rows[i] = Row(content, utterance, to_storage(result, dtype))
         except ClipError as error:
             skips[i] = Skip(content, utterance, error.kind, str(error))
@@ -273,10 +282,13 @@ def _list_skipped(
 ) -> dict[str, str]:
     """Write what of the whole list has no frames, and why; the reasons by utterance id."""
     known = take_inventory(folder).skips
+    before = {skip.utterance_id: skip for skip in store.read_skipped(folder)}
     skips = []
     for utterance, content in store.read_utterances(folder):
         if utterance.id in unreadable:
             skips.append(Skip("", utterance.id, "io", unreadable[utterance.id]))
+        elif not content and utterance.id in before:  # beyond --limit: as it was
+            skips.append(before[utterance.id])
         elif content in known:
             skips.append(replace(known[content], utterance_id=utterance.id))
     store.write_skipped(folder, skips)

@@ -18,6 +18,7 @@ from embedcache.store import cache as store
 from embedcache.store.atomic import remove_stale
 from embedcache.store.contents import Content, identify
 from embedcache.store.key import KeyParts, cache_key
+from embedcache.store.shard import complete_checksum
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,6 +112,7 @@ def load_requested(config: ExtractConfig) -> Encoder:
     """Load the encoder on the device; say so where it is untrained."""
     device = resolve_device(config.device)
     encoder = load_encoder(config.encoder, config.layers, device, config.dtype)
+    _log.info("%s computes in %s on %s", config.encoder, encoder.spec.dtype, device)
     if encoder.spec.trained is False:
         _log.info("%s is untrained: its frames serve tests, not results", config.encoder)
     return encoder
@@ -122,11 +124,11 @@ def resolve_device(device: str) -> str:
 
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    name, _, number = device.partition(":")
-    if name not in ("cpu", "cuda") or (number and not number.isdigit()):
+    name, colon, number = device.partition(":")
+    if device != "cpu" and (name != "cuda" or (colon and not number.isdigit())):
         raise UsageError(f"--device {device}: give auto, cpu, cuda or a GPU's number as in cuda:1")
-    count = torch.cuda.device_count() if name == "cuda" else 1
-    if int(number or 0) >= count:
+    count = torch.cuda.device_count()
+    if name == "cuda" and int(number or 0) >= count:
         raise UsageError(f"--device {device}: torch sees {count} GPUs here; give --device cpu")
     return device
 
@@ -140,7 +142,7 @@ def key_parts(spec: EncoderSpec, config: ExtractConfig) -> KeyParts:
         layers=spec.layers,
         compute_dtype=spec.dtype,
         conditioning=CONDITIONING,
-        max_seconds=config.max_seconds,
+        max_seconds=float(config.max_seconds),
         rate_hz=spec.rate_hz,
         store_dtype=config.store_dtype,
     )
@@ -169,12 +171,14 @@ def find_or_create(config: ExtractConfig, spec: EncoderSpec) -> tuple[Path, stor
         if meta.layers != parts.layers:
             held = ", ".join(meta.layers)
             _log.info("reusing %s, which holds layers %s", folder, held)
-        if meta.versions != _versions():
+        if meta.versions != _circumstances(config):
             _log.warning(
                 "%s was begun with %s: new frames may differ in their last bits",
                 folder,
                 ", ".join(f"{name} {v}" for name, v in meta.versions.items()),
             )
+        for path in sorted((folder / "shards").glob("*.h5")):
+            complete_checksum(path, meta.key)
         for place in (folder.parent, folder, folder / "plans", folder / "shards"):
             remove_stale(place)
         return folder, meta
@@ -189,7 +193,7 @@ def find_or_create(config: ExtractConfig, spec: EncoderSpec) -> tuple[Path, stor
         dim=spec.dim,
         frame_hz=spec.frame_hz,
         last=spec.last,
-        versions=_versions(),
+        versions=_circumstances(config),
     )
     store.write_meta(folder, meta)
     return folder, meta
@@ -205,8 +209,8 @@ def identify_contents(
 
 
 def frames_bytes(seconds: float, spec: EncoderSpec, parts: KeyParts) -> int:
-    """Expected bytes of a clip's frames in the cache."""
-    frames = spec.frame_count(round(seconds * spec.rate_hz))
+    """Expected bytes of a clip's frames in the cache; unknown durations count as long ones."""
+    frames = spec.frame_count(round((seconds or parts.max_seconds) * spec.rate_hz))
     return frames * len(parts.layers) * spec.dim * np.dtype(parts.store_dtype).itemsize
 
 
@@ -215,9 +219,18 @@ def progress_bar(total: int, what: str) -> tqdm[Any]:
     return tqdm(total=total, desc=what, unit="clip", delay=2, disable=None, leave=False)
 
 
-def _versions() -> dict[str, str]:
-    names = ("ser-embedcache", "torch", "torchaudio", "transformers", "numpy", "soundfile")
-    return {name: _version(name) for name in names}
+def _circumstances(config: ExtractConfig) -> dict[str, str]:
+    """What may change the last bits of frames although it is no part of the key."""
+    import soundfile
+    import torch
+
+    names = ("ser-embedcache", "torch", "torchaudio", "transformers", "numpy", "h5py")
+    return {
+        **{name: _version(name) for name in names},
+        "libsndfile": soundfile.__libsndfile_version__,
+        "device": resolve_device(config.device),
+        "threads": str(torch.get_num_threads()),
+    }
 
 
 def _version(name: str) -> str:

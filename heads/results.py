@@ -115,7 +115,9 @@ class Run:
         types = {"id": str, "speaker": str, "fold": int, "seed": int}
         types |= dict.fromkeys(wanted, float)
         try:
-            table = pd.read_csv(file, dtype=types, keep_default_na=False)
+            table = pd.read_csv(
+                file, dtype=types, keep_default_na=False, encoding_errors="surrogateescape"
+            )
         except (OSError, ValueError) as error:
             reason = str(error).strip()
             raise SerError(f"{file} cannot be read ({reason}); train the head again") from error
@@ -135,8 +137,8 @@ class Run:
         """The run's own copy of its utterances, by id."""
         file = self.path / "utterances.jsonl"
         try:
-            lines = file.read_text(encoding="utf-8").splitlines()
-            found = [Utterance.from_json(json.loads(line)) for line in lines]
+            lines = file.read_text(encoding="utf-8").split("\n")
+            found = [Utterance.from_json(json.loads(line)) for line in lines if line]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise SerError(f"{file} cannot be read ({error}); train the head again") from error
         return {utterance.id: utterance for utterance in found}
@@ -158,11 +160,13 @@ def write_run(results_dir: Path, run: NewRun) -> Path:
     from safetensors.torch import save
 
     folder = results_dir / str(run.results["run_id"])
-    lines = [json.dumps(u.to_json(), ensure_ascii=False) + "\n" for u in run.utterances]
+    lines = [json.dumps(u.to_json()) + "\n" for u in run.utterances]
     with disk_errors(folder), new_folder(folder) as new:
         (new / "results.json").write_bytes(_json({"format": FORMAT, **run.results}))
         (new / "utterances.jsonl").write_text("".join(lines), encoding="utf-8")
-        run.predictions.to_csv(new / "predictions.csv", index=False, float_format="%.7g")
+        run.predictions.to_csv(
+            new / "predictions.csv", index=False, float_format="%.7g", errors="surrogateescape"
+        )
         run.history.to_csv(new / "history.csv", index=False, float_format="%.7g")
         (new / "model.safetensors").write_bytes(save(run.weights))
         (new / "model.json").write_bytes(_json(run.model))
@@ -210,5 +214,5 @@ def _missing(results: Mapping[str, Any]) -> list[str]:
 
 
 def _json(record: Mapping[str, Any]) -> bytes:
-    text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(record, indent=2, allow_nan=False)
     return f"{text}\n".encode()

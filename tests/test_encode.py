@@ -2,16 +2,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from embedcache.encode import EncodeConfig, encode_clips, make_batches, to_storage, windows
 from embedcache.encoders import load_encoder
-from embedcache.errors import ClipError
+from embedcache.errors import ClipError, SerError
 from embedcache.utterance import Utterance
 from tests.material import noise
 
@@ -59,6 +61,65 @@ def test_windows_do_not_show_where_frames_are_local(tmp_path: Path) -> None:
     ((_, cut),) = encode_clips(encoder, clips, EncodeConfig(max_seconds=0.7))
     assert isinstance(whole, np.ndarray)
     np.testing.assert_allclose(cut, whole, atol=1e-5)
+
+
+def test_a_clip_is_normalised_whole_and_not_window_by_window(tmp_path: Path) -> None:
+    """A loud half and one 10,000 times quieter stay that far apart when they are cut."""
+    heard: list[float] = []
+
+    class Listening:
+        spec = load_encoder("random:wav2vec2-tiny", "last", "cpu", "float32").spec
+
+        def __init__(self) -> None:
+            self._encoder = load_encoder("random:wav2vec2-tiny", "last", "cpu", "float32")
+            self.prepare = self._encoder.prepare
+
+        def encode(self, clips: list[np.ndarray]) -> list[np.ndarray]:
+            heard.extend(float(clip.std()) for clip in clips)
+            return self._encoder.encode(clips)
+
+    path = tmp_path / "a.wav"
+    samples = noise(4.0, 0)
+    samples[32_000:] *= 1e-4
+    soundfile.write(path, samples, 16_000, subtype="FLOAT")
+    clips = [(Utterance(id="a", path=path), 4.0)]
+    ((_, frames),) = encode_clips(Listening(), clips, EncodeConfig(max_seconds=1.0))
+    assert isinstance(frames, np.ndarray) and frames.shape[1] == 199
+    assert len(heard) == 5  # 199 frames are too many for four windows of 1 s
+    assert max(heard[3:]) < 1e-3 * min(heard[:2])
+
+
+def test_a_batch_that_does_not_fit_the_memory_is_halved(tmp_path: Path) -> None:
+    class Small:
+        spec = load_encoder("logmel", "last", "cpu", "auto").spec
+        sizes: ClassVar[list[int]] = []
+
+        def prepare(self, clip: np.ndarray) -> np.ndarray:
+            return clip
+
+        def encode(self, clips: list[np.ndarray]) -> list[np.ndarray]:
+            self.sizes.append(len(clips))
+            if len(clips) > self.most:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return load_encoder("logmel", "last", "cpu", "auto").encode(clips)
+
+        most = 2
+
+    clips = [clip(tmp_path, 0.3, n) for n in range(7)]
+    found = dict(encode_clips(Small(), clips, EncodeConfig(max_clips=8)))
+    assert found.keys() == set(range(7))
+    assert Small.sizes == [7, 3, 1, 2, 4, 2, 2]
+    Small.most = 0
+    with pytest.raises(SerError, match="does not hold 0 s of audio at once; give a smaller --max"):
+        list(encode_clips(Small(), clips[:1], EncodeConfig()))
+
+
+def test_clips_of_unknown_length_do_not_crowd_a_batch(tmp_path: Path) -> None:
+    encoder = load_encoder("logmel", "last", "cpu", "auto")
+    batches = make_batches([16_000 * 60] * 5, EncodeConfig(60, 8, 120), 16_000, pads=True)
+    assert [len(batch) for batch in batches] == [2, 2, 1]
+    unknown = [(clip(tmp_path, 0.5, n)[0], 0.0) for n in range(5)]
+    assert len(dict(encode_clips(encoder, unknown, EncodeConfig(60, 8, 120)))) == 5
 
 
 @pytest.mark.parametrize("name", ["random:wav2vec2-tiny", "logmel"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import struct
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from embedcache.audio.containers import WatchedFile, length_is_known, missing_part
 from embedcache.audio.resample import resample
 from embedcache.errors import ClipError
 
@@ -77,8 +78,14 @@ def read_clip(path: Path, start_s: float, end_s: float | None, rate_hz: int) -> 
         ClipError: `io` where the file cannot be read, `content` where it holds no usable clip.
     """
     try:
-        with path.open("rb") as file:
-            samples, native_hz = _decode(file, start_s, end_s)
+        with WatchedFile(path, "r") as raw, io.BufferedReader(raw) as file:
+            try:
+                samples, native_hz = _decode(file, start_s, end_s)
+            except ClipError:
+                if raw.error is None:
+                    raise
+            if raw.error is not None:
+                raise raw.error
     except OSError as error:
         raise ClipError("io", f"cannot be read ({error.strerror or error})") from error
     if not np.isfinite(samples).all():
@@ -95,18 +102,22 @@ def read_clip(path: Path, start_s: float, end_s: float | None, rate_hz: int) -> 
 def _decode(file: BinaryIO, start_s: float, end_s: float | None) -> tuple[Samples, int]:
     import soundfile
 
-    size = file.seek(0, 2)
-    file.seek(0)
-    if size == 0:
+    if file.seek(0, 2) == 0:
         raise ClipError("content", "the file is empty (0 bytes)")
-    missing = _missing_wav_bytes(file, size)
+    missing = missing_part(file)
     if missing:
-        raise ClipError("content", f"truncated: its header promises {missing} bytes more")
+        raise ClipError("content", f"truncated: {missing}")
+    if not length_is_known(file):
+        raise ClipError(
+            "content",
+            "its length cannot be told: an MP3 without a Xing, Info or VBRI header; "
+            "convert it to wav or flac",
+        )
     file.seek(0)
     try:
         with soundfile.SoundFile(file) as sound:
             return _read_frames(sound, start_s, end_s), sound.samplerate
-    except (soundfile.LibsndfileError, RuntimeError, TypeError, ValueError) as error:
+    except soundfile.LibsndfileError as error:
         text = str(error).rpartition(": ")[2].strip().rstrip(".")
         raise ClipError("content", f"not audio that can be decoded ({text})") from error
 
@@ -119,7 +130,7 @@ def _read_frames(sound: soundfile.SoundFile, start_s: float, end_s: float | None
         raise ClipError("content", f"its sample rate is {rate} Hz; {low} to {high} Hz can be used")
     known = 0 <= total < _UNKNOWN_FRAMES
     start = round(start_s * rate)
-    wanted = (round(end_s * rate) if end_s is not None else total) - start
+    wanted = (total if end_s is None else round(end_s * rate)) - start
     if known:
         if start + wanted > total + _BOUND_SLACK_S * rate or start > total:
             span = _span(start_s, end_s)
@@ -139,7 +150,7 @@ def _read_frames(sound: soundfile.SoundFile, start_s: float, end_s: float | None
         blocks.append(block.mean(axis=1, dtype=np.float32))
         read += len(block)
         _check_length(read / rate)
-    if known and read < wanted and sound.format != "MPEG":  # an MP3's length is an estimate
+    if known and read < wanted:
         there, promised = read / rate, wanted / rate
         raise ClipError("content", f"truncated: {there:.3f} s of {promised:.3f} s are there")
     if not read:
@@ -158,25 +169,3 @@ def _check_length(seconds: float) -> None:
 
 def _span(start_s: float, end_s: float | None) -> str:
     return f"the clip from {start_s:g} s to {'its end' if end_s is None else f'{end_s:g} s'}"
-
-
-def _missing_wav_bytes(file: BinaryIO, size: int) -> int:
-    """How many bytes a RIFF/WAVE file's data chunk promises beyond the file's end.
-
-    libsndfile shortens such a file without a word. A size of 0 or near 2^32 is what a stream
-    writes before it knows better, and promises nothing.
-    """
-    file.seek(0)
-    head = file.read(12)
-    if len(head) < 12 or head[:4] != b"RIFF" or head[8:12] != b"WAVE":
-        return 0
-    position = 12
-    while position + 8 <= size:
-        file.seek(position)
-        name, length = struct.unpack("<4sI", file.read(8))
-        position += 8
-        if name == b"data":
-            streamed = length == 0 or length >= 0x7FFF_F000
-            return 0 if streamed else max(0, position + length - size)
-        position += length + (length & 1)
-    return 0

@@ -30,7 +30,7 @@ from embedcache.errors import SerError, UsageError
 from embedcache.plugins import find
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from embedcache.utterance import Utterance
 
@@ -149,7 +149,8 @@ def read_corpus(corpus: str, root: Path, generate: bool = False) -> list[Utteran
     if twins:
         paths = " and ".join(str(u.path) for u in utterances if u.id == twins[0])
         raise SerError(
-            f"{len(twins)} utterance ids occur twice, the first is '{twins[0]}': {paths}"
+            f"{len(twins)} utterance ids occur twice, the first is '{twins[0]}': {paths}; "
+            "give each clip an id of its own"
         )
     return utterances
 
@@ -157,6 +158,36 @@ def read_corpus(corpus: str, root: Path, generate: bool = False) -> list[Utteran
 def _unique_speaker(utterance: Utterance, corpus: str) -> Utterance:
     speaker = utterance.speaker
     return utterance if speaker is None else replace(utterance, speaker=f"{corpus}/{speaker}")
+
+
+def clip_ids(paths: Sequence[Path], root: Path) -> list[str]:
+    """Names of clips: their own without folder and suffix, where those are unique.
+
+    Otherwise the relative path without suffix; with it, where only the suffix tells two apart.
+
+    >>> clip_ids([Path("r/a/x.wav"), Path("r/b/y.wav")], Path("r"))
+    ['x', 'y']
+    >>> clip_ids([Path("r/a/x.wav"), Path("r/b/x.wav")], Path("r"))
+    ['a/x', 'b/x']
+    """
+    names = [path.stem for path in paths]
+    if len(set(names)) == len(names):
+        return names
+    return relative_ids(paths, root)
+
+
+def relative_ids(paths: Sequence[Path], root: Path) -> list[str]:
+    """Relative paths without suffix; with it, where only the suffix tells two apart.
+
+    >>> relative_ids([Path("r/x.wav"), Path("r/x.mp3"), Path("r/y.wav")], Path("r"))
+    ['x.wav', 'x.mp3', 'y']
+    """
+    bare = [path.relative_to(root).with_suffix("").as_posix() for path in paths]
+    counts = Counter(bare)
+    return [
+        name if counts[name] == 1 else path.relative_to(root).as_posix()
+        for name, path in zip(bare, paths, strict=True)
+    ]
 
 
 def audio_files(root: Path) -> list[Path]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from embedcache.corpora import Example, audio_files
+from embedcache.corpora import Example, audio_files, relative_ids
 from embedcache.utterance import Utterance
 
 if TYPE_CHECKING:
@@ -36,14 +36,15 @@ def parse(root: Path) -> list[Utterance]:
     """Every audio file in a folder below `root`; the first folder is the emotion."""
     if not root.is_dir():
         return []
+    paths = audio_files(root)
     found = []
-    for path in audio_files(root):
+    for name, path in zip(relative_ids(paths, root), paths, strict=True):
         emotion, *speakers = path.relative_to(root).parts[:-1] or ("",)
         if not emotion:
             continue
         found.append(
             Utterance(
-                id=path.relative_to(root).with_suffix("").as_posix(),
+                id=name,
                 path=path,
                 speaker=speakers[0] if speakers else None,
                 label=emotion.strip().lower(),

@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from embedcache.corpora import Example, audio_files
+from embedcache.corpora import Example, audio_files, clip_ids
 from embedcache.utterance import Utterance
 
 if TYPE_CHECKING:
@@ -65,14 +65,14 @@ _log = logging.getLogger(__name__)
 
 def parse(root: Path) -> list[Utterance]:
     """Every spoken clip under `root`, whatever the folders are called."""
+    paths = [path for path in audio_files(root) if _NAME.fullmatch(path.stem)]
     found = []
-    for path in audio_files(root):
+    for name, path in zip(clip_ids(paths, root), paths, strict=True):
         match = _NAME.fullmatch(path.stem)
-        if match is None:
-            continue
+        assert match
         found.append(
             Utterance(
-                id=path.stem,
+                id=name,
                 path=path,
                 speaker=match["actor"],
                 gender="female" if int(match["actor"]) % 2 == 0 else "male",

@@ -11,7 +11,7 @@ import logging
 import re
 from typing import TYPE_CHECKING
 
-from embedcache.corpora import Example, audio_files
+from embedcache.corpora import Example, audio_files, clip_ids
 from embedcache.utterance import Utterance
 
 if TYPE_CHECKING:
@@ -47,20 +47,20 @@ _log = logging.getLogger(__name__)
 
 def parse(root: Path) -> list[Utterance]:
     """Every clip under `root` whose name follows the grammar."""
+    paths = [path for path in audio_files(root) if _NAME.fullmatch(path.stem)]
     found = []
-    for path in audio_files(root):
+    for name, path in zip(clip_ids(paths, root), paths, strict=True):
         match = _NAME.fullmatch(path.stem)
-        if match is None:
-            continue
+        assert match
         gender = match["gender"].upper()
         found.append(
             Utterance(
-                id=path.stem,
+                id=name,
                 path=path,
                 speaker=f"{gender}{int(match['speaker'])}",
                 gender="female" if gender == "F" else "male",
                 language="ur",
-                label=next(name for name in LABELS if name[0] == match["emotion"].lower()),
+                label=next(x for x in LABELS if x[0] == match["emotion"].lower()),
             )
         )
     if found and len(found) < CLIPS:

@@ -84,12 +84,16 @@ class Encoder(Protocol):
 
     spec: EncoderSpec
 
+    def prepare(self, clip: Samples) -> Samples:
+        """What is done to a whole clip before it is cut into windows or padded: [samples]."""
+        ...
+
     def encode(self, clips: Sequence[Samples]) -> list[Frames]:
         """Frames of each clip, which are the same whichever clips share the batch.
 
         Args:
-            clips: Mono, at the encoder's rate, none shorter than its receptive field; of one
-                length unless the spec says that it pads.
+            clips: Prepared, mono, at the encoder's rate, none shorter than its receptive field; of
+                one length unless the spec says that it pads.
 
         Shape:
             clips: [samples] each. Output: [L, T, D] each, float32.
@@ -110,7 +114,7 @@ def load_encoder(encoder_id: str, layers: str, device: str, dtype: str) -> Encod
         UsageError: There is no such encoder or layer, or it cannot compute in this dtype.
         SerError: Its files are damaged.
     """
-    encoder: Encoder = _family(encoder_id).load().load(encoder_id, layers, device, dtype)
+    encoder: Encoder = find_family(encoder_id).load().load(encoder_id, layers, device, dtype)
     return encoder
 
 
@@ -145,7 +149,12 @@ def encoder_ids() -> dict[str, str]:
     return {name: line for family in families for name, line in family.constants["IDS"].items()}
 
 
-def _family(encoder_id: str) -> Plugin:
+def find_family(encoder_id: str) -> Plugin:
+    """The plug-in that an encoder id belongs to; nothing is loaded.
+
+    Raises:
+        UsageError: There is no such encoder or folder.
+    """
     families = plugins("embedcache.encoders")
     for family in families.values():
         if any(_matches(encoder_id, pattern) for pattern in family.constants["IDS"]):

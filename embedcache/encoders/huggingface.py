@@ -70,7 +70,17 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
 CURED = frozenset({"wav2vec2", "hubert", "wavlm"})
 MODEL_TYPES = CURED | {"unispeech", "unispeech-sat", "data2vec-audio", "wav2vec2-conformer"}
 
+_HUB_TIMEOUT_S = 5
+UNUSED_WEIGHT = "masked_spec_embed"
+
 _DTYPES = ("float32", "bfloat16", "float16")
+# Parts of the names of configuration fields that do not reach the frames.
+_NO_FORWARD = (
+    *("_name_or_path", "transformers_version", "architectures", "dtype", "drop", "mask_", "label"),
+    *("ctc_", "codevector", "contrastive", "diversity", "negatives", "quantizer", "token_id"),
+    *("classifier", "tdnn", "xvector", "initializer_range", "spec_augment", "finetuning", "vocab"),
+    *("gradient_checkpointing", "problem_type", "weighted_layer_sum", "adapter", "tokenizer"),
+)
 _NORMALISE_FLOOR = 1e-7  # the variance floor of transformers' Wav2Vec2FeatureExtractor
 
 
@@ -134,6 +144,10 @@ class _Transformer:
             pads=config.model_type in CURED,
         )
 
+    def prepare(self, clip: Samples) -> Samples:
+        """Zero mean and unit variance over the whole clip, where the checkpoint asks for it."""
+        return _normalised(clip) if self._normalise else clip
+
     def encode(self, clips: Sequence[Samples]) -> list[Frames]:
         """Frames of each clip at the wanted layers: [L, T, D]."""
         import torch
@@ -144,7 +158,7 @@ class _Transformer:
             raise ValueError(f"{self.spec.id} encodes clips of one length at a time, not {lengths}")
         batch = torch.zeros(len(clips), max(lengths))
         for row, clip in zip(batch, clips, strict=True):
-            row[: len(clip)] = torch.from_numpy(_normalised(clip) if self._normalise else clip)
+            row[: len(clip)] = torch.from_numpy(clip)
         mask = None
         if padded:
             mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).long()
@@ -275,22 +289,35 @@ def _ends_with_its_last_block(model: Any) -> bool:
 
 
 def _weights_hash(model: Any) -> str:
-    """xxh3-128 over every tensor's name, type, shape and bytes, in the order of names."""
+    """xxh3-128 over every tensor's name, type, shape and bytes, in the order of names.
+
+    The vector that stands for masked frames is left out: only training uses it, and checkpoints
+    that lack it get a random one.
+    """
     import torch
     import xxhash
 
     digest = xxhash.xxh3_128()
     for name, tensor in sorted(model.state_dict().items()):
+        if name.endswith(UNUSED_WEIGHT):
+            continue
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.contiguous().cpu().flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
 def _numeric_config(config: Any) -> dict[str, Any]:
-    """The configuration without what names a file, a version or a training setting."""
-    record = json.loads(config.to_json_string(use_diff=False))
-    left_out = ("_name_or_path", "transformers_version", "architectures", "dtype", "torch_dtype")
-    return {name: value for name, value in sorted(record.items()) if name not in left_out}
+    """What the configuration changes of the forward pass, where it differs from the defaults.
+
+    Names, versions, labels, losses and training settings are left out: they change no frame. What
+    is not known to be one of those stays in: a needless second cache is better than a wrong one.
+    """
+    record = json.loads(config.to_json_string(use_diff=True))
+    return {
+        name: value
+        for name, value in sorted(record.items())
+        if not any(part in name for part in _NO_FORWARD)
+    }
 
 
 def _source(encoder_id: str) -> _Source:
@@ -322,6 +349,7 @@ def _random(preset: str) -> _Source:
 
 
 def _pretrained(name: str, encoder_id: str) -> _Source:
+    import torch
     from transformers import AutoConfig, AutoFeatureExtractor, AutoModel
     from transformers.utils import logging
 
@@ -334,12 +362,12 @@ def _pretrained(name: str, encoder_id: str) -> _Source:
                 f"--encoder {encoder_id} is a {config.model_type} model; "
                 f"frames can be had from {', '.join(sorted(MODEL_TYPES))}"
             )
-        model, info = AutoModel.from_pretrained(name, output_loading_info=True)
+        model, info = AutoModel.from_pretrained(name, output_loading_info=True, dtype=torch.float32)
         extractor = AutoFeatureExtractor.from_pretrained(name)
     except (OSError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:300]
         raise SerError(f"--encoder {encoder_id} cannot be loaded: {reason}") from error
-    lacking = sorted(k for k in info["missing_keys"] if not k.startswith("masked_spec_embed"))
+    lacking = sorted(k for k in info["missing_keys"] if not k.endswith(UNUSED_WEIGHT))
     if lacking:
         raise SerError(
             f"--encoder {encoder_id} lacks {len(lacking)} of its weights (first {lacking[0]}), "
@@ -349,19 +377,33 @@ def _pretrained(name: str, encoder_id: str) -> _Source:
 
 
 def _require_local_or_reachable(name: str) -> None:
-    """Fail at once where a hub id is not in the local hub cache and the hub cannot be reached."""
+    """Fail at once where a hub id is not in the local hub cache and the hub does not give it."""
     from huggingface_hub import constants, model_info, try_to_load_from_cache
-    from huggingface_hub.errors import RepositoryNotFoundError
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        RepositoryNotFoundError,
+    )
 
-    if isinstance(try_to_load_from_cache(name, "config.json"), str):
-        return
     try:
+        if isinstance(try_to_load_from_cache(name, "config.json"), str):
+            return
         if constants.HF_HUB_OFFLINE:
             raise ConnectionError("HF_HUB_OFFLINE is set")
-        model_info(name, timeout=5)
+        model_info(name, timeout=_HUB_TIMEOUT_S)
+    except HFValidationError as error:
+        raise UsageError(f"--encoder {name} is no hub id; give one like ORG/NAME") from error
+    except GatedRepoError as error:
+        raise UsageError(
+            f"--encoder {name} is gated: accept its terms on the hub, log in with `hf auth login`"
+        ) from error
     except RepositoryNotFoundError as error:
         raise UsageError(f"--encoder {name}: the Hugging Face hub has no such model") from error
-    except Exception as error:
+    except HfHubHTTPError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise SerError(f"--encoder {name}: the Hugging Face hub answers: {reason}") from error
+    except Exception as error:  # whatever the HTTP library calls a connection that fails
         presets = ", ".join(f"random:{preset}" for preset in PRESETS)
         raise SerError(
             f"--encoder {name} is not in the local Hugging Face cache and the hub cannot be "

@@ -79,6 +79,10 @@ class _Spectral:
             pads=True,
         )
 
+    def prepare(self, clip: Samples) -> Samples:
+        """Nothing: each frame looks at its own window alone."""
+        return clip
+
     def encode(self, clips: Sequence[Samples]) -> list[Frames]:
         """Frames of each clip: [1, T, D]."""
         import torch

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import shutil
 import socket
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _MARK = ".tmp-"
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of Linux's renameat2
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
 _STALE_S = 24 * 3600.0
 
 
@@ -29,19 +31,31 @@ def write_whole(path: Path, data: bytes | memoryview) -> None:
     _sync_folder(path.parent)
 
 
-def write_new(path: Path, data: bytes) -> bool:
+def write_new(
+    path: Path, data: bytes, check: Callable[[Path], None] = lambda written: None
+) -> bool:
     """Like `write_whole`, but never over an existing file: False where there is one already.
 
     Of two processes that write the same path at once, one gets True.
+
+    Args:
+        path: The new file.
+        data: Its bytes.
+        check: Called with the written file before it appears under its name; may raise.
     """
     with _temporary(path) as temporary:
         _write(temporary, data)
+        check(temporary)
         try:
             os.link(temporary, path)
         except FileExistsError:
             return False
-        except OSError:  # a file system without hard links
-            if path.exists():
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            try:
+                path.open("xb").close()  # without hard links: claim the name, then fill it
+            except FileExistsError:
                 return False
             temporary.replace(path)
     _sync_folder(path.parent)
@@ -58,8 +72,13 @@ def new_folder(path: Path) -> Iterator[Path]:
         for file in temporary.iterdir():
             _sync_file(file)
         _sync_folder(temporary)
-        if not _exchange(temporary, path):
-            temporary.rename(path)
+        while not _exchange(temporary, path):
+            try:
+                temporary.rename(path)
+                break
+            except OSError as error:  # another process has just written it
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
     _sync_folder(path.parent)
 
 
@@ -74,7 +93,7 @@ def remove_stale(folder: Path) -> None:
         if host == socket.gethostname() and process.isdigit():
             stale = not _alive(int(process))
         else:
-            stale = time.time() - path.stat().st_mtime > _STALE_S
+            stale = _age_s(path) > _STALE_S
         if stale:
             _remove(path)
 
@@ -134,6 +153,13 @@ def _remove(path: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
+
+
+def _age_s(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:  # its process has just finished
+        return 0.0
 
 
 def _alive(process: int) -> bool:

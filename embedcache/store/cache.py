@@ -164,11 +164,11 @@ def find_cache(cache_dir: Path, corpus: str, encoder_id: str | None = None) -> P
 def _write_json(path: Path, record: dict[str, Any]) -> None:
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode())
+        write_whole(path, (json.dumps(record, indent=2) + "\n").encode())
 
 
 def _write_jsonl(path: Path, records: Iterable[dict[str, Any]]) -> None:
-    text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+    text = "".join(json.dumps(record) + "\n" for record in records)
     with disk_errors(path):
         write_whole(path, text.encode())
 
@@ -177,7 +177,9 @@ def _read_jsonl(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     records = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    # Not splitlines(): it also splits at characters that a text may hold, such as U+2028.
+    lines = path.read_text(encoding="utf-8").split("\n")
+    for number, line in enumerate(filter(None, lines), start=1):
         try:
             records.append(json.loads(line))
         except ValueError as error:

@@ -63,7 +63,8 @@ class Content:
 
 def content_id(file_hash: str, start_s: float, end_s: float | None, view: str) -> str:
     """Hash of a file's hash, the clip's bounds and the view."""
-    text = f"{file_hash}\n{float(start_s)!r}\n{end_s!r}\n{view}"
+    end = None if end_s is None else float(end_s)
+    text = f"{file_hash}\n{float(start_s)!r}\n{end}\n{view}"
     return xxhash.xxh3_128_hexdigest(text.encode())
 
 

@@ -96,7 +96,7 @@ def deal(rows: Iterable[tuple[str, str, int]], shard_bytes: int) -> list[list[tu
 
 
 def _plan_files(folder: Path) -> list[Path]:
-    return sorted((folder / "plans").glob("[0-9]*.json"))
+    return sorted((folder / "plans").glob("[0-9]*.json"), key=lambda path: int(path.stem))
 
 
 def _shard_name(plan: int, shard: int) -> str:

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import resource
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from embedcache.errors import SerError, UsageError
 from embedcache.store.cache import read_meta, read_utterances
-from embedcache.store.shard import Frames, Shard, read_shard, row_checksum
+from embedcache.store.shard import Frames, Shard, layer_checksum, read_shard
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from embedcache.utterance import Utterance
 
+_OTHER_FILES = 256
+
 
 class CacheReader:
     """An open cache: many readers at once, no lock, safe to fork, nothing copied.
 
-    It sees the shards that were there when it was opened. Each row is checked against its checksum
-    the first time that it is touched.
+    It sees the shards that were there when it was opened. Each row and layer is checked against its
+    checksum the first time that it is touched. Pickled, it is its path, and opens anew.
 
     Attributes:
         path: The cache folder.
@@ -32,9 +35,10 @@ class CacheReader:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.meta = read_meta(path)
+        _allow_open_files(len(list(path.glob("shards/*.h5"))))
         self._shards = [read_shard(p, self.meta.key) for p in sorted(path.glob("shards/*.h5"))]
         self._frames = [shard.map() for shard in self._shards]
-        self._verified = [np.zeros(len(shard.content_ids), bool) for shard in self._shards]
+        self._verified = [np.zeros(shard.checksums.shape, bool) for shard in self._shards]
         self._rows = {
             content: (s, row)
             for s, shard in enumerate(self._shards)
@@ -46,6 +50,9 @@ class CacheReader:
         for utterance, content in read_utterances(path):
             self._contents[utterance.id] = content
             (self.utterances if content in self._rows else self.missing).append(utterance)
+
+    def __reduce__(self) -> tuple[type[CacheReader], tuple[Path]]:
+        return CacheReader, (self.path,)
 
     def layer(self, name: str) -> int:
         """Index of a stored layer by its name; `last` is the encoder's last layer.
@@ -76,15 +83,16 @@ class CacheReader:
             Output: [T, D], a read-only view in the storage dtype.
 
         Raises:
-            SerError: The row's bytes do not match its checksum.
+            SerError: The bytes do not match their checksum.
         """
         number, row = self._find(utterance_id)
         shard = self._shards[number]
         start, end = shard.offsets[row : row + 2]
-        if not self._verified[number][row]:
-            self._verify(shard, row, self._frames[number][:, start:end])
-            self._verified[number][row] = True
-        return self._frames[number][layer, start:end]
+        frames = self._frames[number][layer, start:end]
+        if not self._verified[number][row, layer]:
+            self._verify(shard, row, layer, frames)
+            self._verified[number][row, layer] = True
+        return frames
 
     def content_id(self, utterance_id: str) -> str:
         """The content of an utterance."""
@@ -96,9 +104,18 @@ class CacheReader:
         except KeyError:
             raise SerError(f"{self.path} holds no frames of utterance '{utterance_id}'") from None
 
-    def _verify(self, shard: Shard, row: int, frames: Frames) -> None:
-        if row_checksum(frames) != int(shard.checksums[row]):
+    def _verify(self, shard: Shard, row: int, layer: int, frames: Frames) -> None:
+        if layer_checksum(frames) != int(shard.checksums[row, layer]):
             raise SerError(
                 f"{shard.path} is damaged at utterance '{shard.utterance_ids[row]}' (checksum); "
                 "remove this file and run the same `ser extract` again"
             )
+
+
+def _allow_open_files(shards: int) -> None:
+    """Raise the process's limit of open files where a memory map per shard would pass it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = shards + _OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

@@ -4,11 +4,11 @@
     offsets       [B + 1]    row b is frames[:, offsets[b]:offsets[b + 1]]
     content_id    [B]        what each row is
     utterance_id  [B]        the first name that this content was seen under
-    checksum      [B]        xxh3-64 of the row's bytes, layer after layer
+    checksum      [B, L]     xxh3-64 of the row's bytes at each layer
     skipped       [S]        planned contents that could not be encoded, as JSON
 
-A file is put together in memory, written beside its place, read back, and moved there. Beside it
-stands `<shard>.xxh3`, the xxh3-128 of the whole file.
+A file is put together in memory, written beside its place, read back, and linked there if no other
+process was faster. Beside it stands `<shard>.xxh3`, the xxh3-128 of the whole file.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import numpy.typing as npt
 import xxhash
 
 from embedcache.errors import SerError, disk_errors
-from embedcache.store.atomic import write_whole
+from embedcache.store.atomic import write_new, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,7 +77,7 @@ class Shard:
         content_ids: Of each row.
         utterance_ids: Of each row.
         offsets: [B + 1], in frames.
-        checksums: [B].
+        checksums: [B, L].
         skips: Contents without a row.
         shape: Of the frames: (L, T, D).
         dtype: Of the frames.
@@ -112,7 +112,7 @@ def write_shard(
     layers_and_dim: tuple[int, int],
     dtype: np.dtype[Any],
 ) -> None:
-    """Write a shard and its checksum file, whole or not at all.
+    """Write a shard, whole or not at all, and its checksum file; never over one that is there.
 
     Args:
         path: `<name>.h5`.
@@ -127,16 +127,33 @@ def write_shard(
     """
     image = _image(key, rows, skips, layers_and_dim, dtype)
     digest = xxhash.xxh3_128_hexdigest(image)
+
+    def check(written: Path) -> None:
+        if file_digest(written) != digest:
+            raise SerError(f"{path} was read back with other bytes than written: check the disk")
+
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        # The checksum file first: the shard's own appearance is what makes it exist.
-        write_whole(checksum_path(path), f"{digest}\n".encode())
-        write_whole(path, image)
-        if file_digest(path) != digest:
-            path.unlink()
-            raise SerError(
-                f"{path} was read back with other bytes than were written: check the disk"
-            )
+        if write_new(path, image, check):
+            write_whole(checksum_path(path), f"{digest}\n".encode())
+
+
+def complete_checksum(path: Path, key: str) -> None:
+    """Write the checksum file of a shard whose writer was killed before it could.
+
+    Raises:
+        SerError: The shard is damaged.
+    """
+    if checksum_path(path).exists():
+        return
+    shard = read_shard(path, key)
+    frames = shard.map()
+    for row, name in enumerate(shard.utterance_ids):
+        start, end = shard.offsets[row : row + 2]
+        if (row_checksums(frames[:, start:end]) != shard.checksums[row]).any():
+            raise SerError(f"{path} is damaged at utterance '{name}'; remove it and extract again")
+    with disk_errors(path):
+        write_whole(checksum_path(path), f"{file_digest(path)}\n".encode())
 
 
 def read_shard(path: Path, key: str) -> Shard:
@@ -155,7 +172,7 @@ def read_shard(path: Path, key: str) -> Shard:
             return Shard(
                 path=path,
                 content_ids=tuple(file["content_id"].asstr()[:]),
-                utterance_ids=tuple(file["utterance_id"].asstr()[:]),
+                utterance_ids=tuple(file["utterance_id"].asstr(errors="surrogateescape")[:]),
                 offsets=file["offsets"][:],
                 checksums=file["checksum"][:],
                 skips=tuple(Skip(**json.loads(text)) for text in file["skipped"].asstr()[:]),
@@ -169,12 +186,17 @@ def read_shard(path: Path, key: str) -> Shard:
         ) from error
 
 
-def row_checksum(frames: Frames) -> int:
-    """xxh3-64 of a row's bytes [L, T, D], layer after layer."""
-    digest = xxhash.xxh3_64()
-    for layer in frames:
-        digest.update(np.ascontiguousarray(layer).view(np.uint8).data)
-    return digest.intdigest()
+def row_checksums(frames: Frames) -> npt.NDArray[np.uint64]:
+    """xxh3-64 of a row's bytes at each layer: [L, T, D] gives [L].
+
+    One per layer, so that whoever reads one layer of many has to touch no other.
+    """
+    return np.array([layer_checksum(layer) for layer in frames], np.uint64)
+
+
+def layer_checksum(frames: Frames) -> int:
+    """xxh3-64 of a row's bytes at one layer, [T, D]."""
+    return xxhash.xxh3_64_intdigest(np.ascontiguousarray(frames).view(np.uint8).data)
 
 
 def checksum_path(shard: Path) -> Path:
@@ -204,7 +226,9 @@ def _image(
     frames = np.empty((layers, int(offsets[-1]), dim), dtype)
     for row, (start, end) in zip(rows, pairwise(offsets), strict=True):
         frames[:, start:end] = row.frames
-    checksums = [row_checksum(row.frames) for row in rows]
+    checksums = np.zeros((len(rows), layers), np.uint64)
+    for checksum, row in zip(checksums, rows, strict=True):
+        checksum[:] = row_checksums(row.frames)
     # The page-aligned frames can be memory-mapped; HDF5 stores no times unless asked to.
     with h5py.File(
         "shard", "w", driver="core", backing_store=False,
@@ -213,7 +237,7 @@ def _image(
         file.attrs["format"] = FORMAT
         file.attrs["key"] = key
         file.create_dataset("offsets", data=offsets)
-        file.create_dataset("checksum", data=np.array(checksums, np.uint64))
+        file.create_dataset("checksum", data=checksums)
         _write_text(file, "content_id", [row.content_id for row in rows])
         _write_text(file, "utterance_id", [row.utterance_id for row in rows])
         _write_text(file, "skipped", [json.dumps(asdict(skip)) for skip in skips])
@@ -224,6 +248,6 @@ def _image(
 
 
 def _write_text(file: h5py.File, name: str, texts: Sequence[str]) -> None:
-    encoded = [text.encode() for text in texts]
+    encoded = [text.encode("utf-8", "surrogateescape") for text in texts]
     length = max((len(text) for text in encoded), default=1) or 1
     file.create_dataset(name, data=np.array(encoded, h5py.string_dtype("utf-8", length)))

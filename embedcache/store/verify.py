@@ -8,7 +8,7 @@ from embedcache.errors import SerError
 from embedcache.store.cache import read_meta, read_skipped, read_utterances
 from embedcache.store.key import cache_key
 from embedcache.store.plan import PlannedShard, read_plans
-from embedcache.store.shard import Shard, checksum_path, file_digest, read_shard, row_checksum
+from embedcache.store.shard import Shard, checksum_path, file_digest, read_shard, row_checksums
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +56,7 @@ def _shard_faults(path: Path, key: str, planned: PlannedShard | None) -> Iterato
     frames = shard.map()
     for row, name in enumerate(shard.utterance_ids):
         start, end = shard.offsets[row : row + 2]
-        if row_checksum(frames[:, start:end]) != int(shard.checksums[row]):
+        if (row_checksums(frames[:, start:end]) != shard.checksums[row]).any():
             yield f"the frames of '{name}' do not match their checksum"
 
 

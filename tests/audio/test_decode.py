@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+import errno
 import struct
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from embedcache.audio import containers
 from embedcache.audio.decode import probe, read_clip
 from embedcache.errors import ClipError
 from tests.material import noise, real_data
 
 CLIP = noise(1.0, 0)
+LONG = noise(10.0, 1)
 
 
 def write(path: Path, samples: np.ndarray = CLIP, rate_hz: int = 16_000, **options: str) -> Path:
@@ -74,7 +78,9 @@ def broken(tmp_path: Path) -> dict[str, tuple[Path, str]]:
         "one hertz": (write(tmp_path / "hz.wav", CLIP, 1), "its sample rate is 1 Hz"),
         "wav cut": (cut(write(tmp_path / "c.wav")), "truncated: its header promises"),
         "flac cut": (cut(write(tmp_path / "c.flac")), "truncated|decoded"),
-        "ogg cut": (cut(write(tmp_path / "c.ogg"), 0.2), "no samples|decoded|truncated"),
+        "ogg cut": (cut(write(tmp_path / "c.ogg", LONG), 0.5), "truncated: its last Ogg page does"),
+        "ogg end": (cut(write(tmp_path / "e.ogg", LONG), 0.9), "truncated: its last Ogg page does"),
+        "mp3 cut": (cut(write(tmp_path / "c.mp3", LONG)), "truncated"),
     }
     files["empty"][0].write_bytes(b"")
     files["text"][0].write_text("this is no audio")
@@ -88,7 +94,7 @@ def cut(path: Path, share: float = 0.5) -> Path:
 
 
 FAULTS = ("empty", "text", "header", "silent", "nan", "inf", "loud", "one hertz", "wav cut",
-          "flac cut", "ogg cut")  # fmt: skip
+          "flac cut", "ogg cut", "ogg end", "mp3 cut")  # fmt: skip
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -103,6 +109,43 @@ def test_a_file_that_is_gone_is_tried_again(tmp_path: Path) -> None:
     with pytest.raises(ClipError, match="cannot be read") as caught:
         read_clip(tmp_path / "gone.wav", 0, None, 16_000)
     assert caught.value.kind == "io"
+
+
+def test_a_disk_that_fails_while_reading_is_no_fault_of_the_audio(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "a.flac", LONG)
+    reads = 0
+
+    class Failing(containers.WatchedFile):
+        def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+            nonlocal reads
+            reads += 1
+            if reads > 2:
+                self.error = OSError(errno.EIO, "Input/output error")
+                return 0
+            return super().readinto(buffer)
+
+    monkeypatch.setattr("embedcache.audio.decode.WatchedFile", Failing)
+    with pytest.raises(ClipError, match="cannot be read") as caught:
+        read_clip(path, 0, None, 16_000)
+    assert caught.value.kind == "io"
+
+
+def test_an_mp3_whose_length_cannot_be_told_is_refused(tmp_path: Path) -> None:
+    """libsndfile guesses it from the bit rate and stops at its guess: the rest would be lost."""
+    path = write(tmp_path / "a.mp3", LONG)
+    assert len(read_clip(path, 0, None, 16_000)) == pytest.approx(160_000, abs=3_000)
+    data = path.read_bytes()
+    mark = max(data.find(b"Xing"), data.find(b"Info"))
+    assert mark > 0
+    pairs = enumerate(pairwise(data[mark:]), start=mark)
+    first = next(i for i, (a, b) in pairs if a == 0xFF and b & 0xE0 == 0xE0)
+    path.write_bytes(data[first:])  # without the frame that holds the count
+    with pytest.raises(ClipError, match="its length cannot be told.*convert it to wav or flac"):
+        read_clip(path, 0, None, 16_000)
+    path.write_bytes(b"ID3\x04\x00\x00\x00\x00\x02\x00" + b"\x00" * 256 + data)  # behind a tag
+    assert len(read_clip(path, 0, None, 16_000)) == pytest.approx(160_000, abs=3_000)
 
 
 def test_bounds_past_the_end_say_where_the_end_is(tmp_path: Path) -> None:

@@ -17,10 +17,23 @@ def touch(path: Path) -> Path:
 
 
 def test_two_utterances_with_one_id_are_named_with_their_paths(tmp_path: Path) -> None:
+    (tmp_path / "manifest.csv").write_text("path,label,id\na.wav,sad,x\nb.wav,sad,x\n")
+    with pytest.raises(SerError, match=r"1 utterance ids occur twice.*a\.wav and .*b\.wav; give"):
+        read_corpus("manifest", tmp_path)
+
+
+def test_a_corpus_that_is_there_twice_is_read_by_its_paths(tmp_path: Path) -> None:
     touch(tmp_path / "a" / "03-01-05-02-01-02-01.wav")
     touch(tmp_path / "b" / "03-01-05-02-01-02-01.wav")
-    with pytest.raises(SerError, match=r"1 utterance ids occur twice.*a/03.* and .*b/03"):
-        read_corpus("ravdess", tmp_path)
+    found = [u.id for u in read_corpus("ravdess", tmp_path)]
+    assert found == ["a/03-01-05-02-01-02-01", "b/03-01-05-02-01-02-01"]
+
+
+def test_files_that_differ_in_their_suffix_alone_are_two(tmp_path: Path) -> None:
+    touch(tmp_path / "sad" / "a.wav")
+    touch(tmp_path / "sad" / "a.flac")
+    touch(tmp_path / "sad" / "b.wav")
+    assert [u.id for u in read_corpus("folder", tmp_path)] == ["sad/a.flac", "sad/a.wav", "sad/b"]
 
 
 def test_named_data_sets_have_speakers_of_their_own(tmp_path: Path) -> None:

@@ -64,8 +64,9 @@ def test_the_batch_never_shows(
     model = save(tmp_path, model_type, do_normalize, **settings)
     extractor = Wav2Vec2FeatureExtractor.from_pretrained(tmp_path)
     encoder = load_encoder(str(tmp_path), "all", "cpu", "float32")
+    clips = [encoder.prepare(clip) for clip in CLIPS]
     together = (
-        encoder.encode(CLIPS) if encoder.spec.pads else [encoder.encode([c])[0] for c in CLIPS]
+        encoder.encode(clips) if encoder.spec.pads else [encoder.encode([c])[0] for c in clips]
     )
     for clip, frames in zip(CLIPS, together, strict=True):
         alone = reference(model, extractor, clip, encoder.spec.layers)
@@ -84,7 +85,7 @@ def test_without_the_cure_the_batch_would_show(
     extractor = Wav2Vec2FeatureExtractor.from_pretrained(tmp_path)
     monkeypatch.setattr(huggingface, "_mask_group_norm", lambda model: None)
     encoder = load_encoder(str(tmp_path), "last", "cpu", "float32")
-    frames = encoder.encode(CLIPS)[0]
+    frames = encoder.encode([encoder.prepare(clip) for clip in CLIPS])[0]
     alone = reference(model, extractor, CLIPS[0], encoder.spec.layers)
     assert np.abs(frames - alone).max() > 1e-2 * np.abs(alone).max()
 
@@ -126,6 +127,75 @@ def test_the_weights_name_the_model(tmp_path: Path) -> None:
     after = load_encoder(str(tmp_path / "a"), "last", "cpu", "float32").spec
     assert before == again
     assert before.weights != after.weights
+
+
+def test_the_vector_that_only_training_uses_is_no_part_of_it(tmp_path: Path) -> None:
+    """Checkpoints that lack it get a random one at every load."""
+    from safetensors.torch import load_file, save_file
+
+    save(tmp_path, "wav2vec2")
+    weights = load_file(tmp_path / "model.safetensors")
+    assert weights.pop("masked_spec_embed", None) is not None
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    found = [load_encoder(str(tmp_path), "last", "cpu", "float32").spec for _ in range(2)]
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_checkpoints_in_half_precision_are_loaded(tmp_path: Path, dtype: torch.dtype) -> None:
+    save(tmp_path, "wav2vec2").to(dtype).save_pretrained(tmp_path)
+    encoder = load_encoder(str(tmp_path), "all", "cpu", "float32")
+    assert encoder.encode([CLIPS[6]])[0].shape == (4, 49, 32)
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({"final_dropout": 0.5}, True),
+        ({"mask_time_prob": 0.4}, True),
+        ({"id2label": {0: "x", 1: "y", 2: "z"}}, True),
+        ({"layerdrop": 0.9}, True),
+        ({"layer_norm_eps": 0.01}, False),
+        ({"hidden_act": "relu"}, False),
+        ({"num_attention_heads": 2}, False),
+    ],
+)
+def test_the_configuration_counts_where_it_reaches_the_frames(
+    tmp_path: Path, change: dict[str, Any], same: bool
+) -> None:
+    save(tmp_path, "wav2vec2")
+    before = load_encoder(str(tmp_path), "last", "cpu", "float32").spec.config
+    config = AutoConfig.from_pretrained(tmp_path)
+    config.update(change)
+    config.save_pretrained(tmp_path)
+    after = load_encoder(str(tmp_path), "last", "cpu", "float32").spec.config
+    assert (before == after) is same
+
+
+@pytest.mark.parametrize("name", ["hub:a/b/c", "foo/bar--baz", "foo/-bar"])
+def test_what_is_no_hub_id(name: str) -> None:
+    with pytest.raises(UsageError, match="is no hub id; give one like ORG/NAME"):
+        load_encoder(name, "last", "cpu", "auto")
+
+
+def test_answers_of_the_hub_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    import httpx2
+    from huggingface_hub import errors
+
+    response = httpx2.Response(404, request=httpx2.Request("GET", "https://hub.example"))
+    for error, words in (
+        (errors.RepositoryNotFoundError("no", response=response), "has no such model"),
+        (errors.GatedRepoError("no", response=response), "is gated: accept its terms"),
+        (errors.HfHubHTTPError("busy", response=response), "the Hugging Face hub answers: busy"),
+        (ConnectionError("no route"), "the hub cannot be reached; offline there are"),
+    ):
+
+        def refuse(*_: object, error: Exception = error, **__: object) -> None:
+            raise error
+
+        monkeypatch.setattr("huggingface_hub.model_info", refuse)
+        with pytest.raises(SerError, match=words):
+            load_encoder("some/model", "last", "cpu", "auto")
 
 
 def test_half_precision_is_near_and_says_so(tmp_path: Path) -> None:

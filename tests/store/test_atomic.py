@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import subprocess
@@ -33,7 +34,7 @@ def test_write_new_never_replaces(tmp_path: Path) -> None:
 
 def test_write_new_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
-        raise PermissionError("no links here")
+        raise PermissionError(errno.EPERM, "no links here")
 
     monkeypatch.setattr(os, "link", refuse)
     assert write_new(tmp_path / "a", b"first")
@@ -45,7 +46,7 @@ def test_a_folder_appears_when_it_is_filled_and_replaces_the_old(tmp_path: Path)
     for text in ("old", "new"):
         with new_folder(tmp_path / "run") as folder:
             (folder / "a").write_text(text)
-            assert not folder.samefile(tmp_path / "run") if (tmp_path / "run").exists() else True
+            assert folder.name.startswith(".tmp-")
     assert (tmp_path / "run" / "a").read_text() == "new"
     assert names(tmp_path) == {"run"}
 
@@ -76,9 +77,23 @@ def test_a_folder_that_is_not_there_has_no_leftovers(tmp_path: Path) -> None:
     remove_stale(tmp_path / "nowhere")
 
 
-def test_what_is_no_disk_fault_passes_through(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="odd"), disk_errors(tmp_path):
-        raise OSError(5, "odd")
+def test_any_refusal_of_the_disk_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(SerError, match=r"cannot write .* \(odd\)"), disk_errors(tmp_path):
+        raise OSError(errno.EIO, "odd")
+    with pytest.raises(ZeroDivisionError), disk_errors(tmp_path):
+        raise ZeroDivisionError
+
+
+def test_a_link_that_fails_for_another_reason_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, "bad disk")
+
+    monkeypatch.setattr(os, "link", fail)
+    with pytest.raises(OSError, match="bad disk"):
+        write_new(tmp_path / "a", b"first")
+    assert not names(tmp_path)
 
 
 def test_a_file_where_a_folder_should_be_is_one_sentence(tmp_path: Path) -> None:

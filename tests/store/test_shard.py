@@ -14,9 +14,10 @@ from embedcache.store.shard import (
     Row,
     Skip,
     checksum_path,
+    complete_checksum,
     file_digest,
     read_shard,
-    row_checksum,
+    row_checksums,
     write_shard,
 )
 
@@ -57,6 +58,7 @@ def test_the_data_sets_are_those_of_the_documented_format(tmp_path: Path) -> Non
         assert file["frames"].shape == (2, 900, 3)
         assert file["frames"].chunks is None
         assert file["frames"].id.get_offset() % 4096 == 0
+        assert file["checksum"].shape == (2, 2)
         assert file["offsets"].dtype == np.int64
         assert file["offsets"][:].tolist() == [0, 400, 900]
         assert file["utterance_id"].asstr()[1] == "clip-é1"
@@ -80,11 +82,12 @@ def test_the_checksum_file_is_xxh3_of_the_whole_file(tmp_path: Path) -> None:
     assert file_digest(tmp_path / "a.h5") == digest
 
 
-def test_a_row_checksum_is_over_its_bytes_layer_after_layer() -> None:
+def test_a_row_has_a_checksum_per_layer_over_its_bytes() -> None:
     frames = make_rows([11])[0].frames
-    assert row_checksum(frames) == xxhash.xxh3_64_intdigest(frames.tobytes())
+    expected = [xxhash.xxh3_64_intdigest(layer.tobytes()) for layer in frames]
+    assert row_checksums(frames).tolist() == expected
     wide = np.concatenate([frames, frames], axis=1)  # a view into a larger array
-    assert row_checksum(wide[:, :11]) == row_checksum(frames)
+    assert row_checksums(wide[:, :11]).tolist() == expected
 
 
 def test_nothing_is_left_beside_a_shard(tmp_path: Path) -> None:
@@ -98,7 +101,33 @@ def test_bytes_that_do_not_come_back_are_not_kept(
     monkeypatch.setattr("embedcache.store.shard.file_digest", lambda path: "0" * 32)
     with pytest.raises(SerError, match="read back with other bytes"):
         write_shard(tmp_path / "a.h5", "key", make_rows([7]), [], (2, 3), HALF)
-    assert not (tmp_path / "a.h5").exists()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_shard_that_is_there_is_never_replaced(tmp_path: Path) -> None:
+    """Of two writers with different bytes the first wins, and its checksum file is its own."""
+    write_shard(tmp_path / "a.h5", "key", make_rows([7]), [], (2, 3), HALF)
+    before = (tmp_path / "a.h5").read_bytes()
+    write_shard(tmp_path / "a.h5", "key", make_rows([8]), [], (2, 3), HALF)
+    assert (tmp_path / "a.h5").read_bytes() == before
+    assert (tmp_path / "a.xxh3").read_text().strip() == file_digest(tmp_path / "a.h5")
+
+
+def test_a_writer_that_was_killed_before_its_checksum_file_is_completed(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    write_shard(path, "key", make_rows([7]), [], (2, 3), HALF)
+    expected = checksum_path(path).read_bytes()
+    checksum_path(path).unlink()
+    complete_checksum(path, "key")
+    assert checksum_path(path).read_bytes() == expected
+    checksum_path(path).unlink()
+    data = bytearray(path.read_bytes())
+    start = read_shard(path, "key").frames_at
+    assert start is not None
+    data[start + 1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(SerError, match="is damaged at utterance 'clip-é0'; remove it and extract"):
+        complete_checksum(path, "key")
 
 
 def test_another_caches_shard_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,96 @@
+"""What libsndfile does not tell of a file: whether all of it is there, whether its length is known.
+
+It shortens truncated WAV and Ogg files without a word, and guesses the length of an MP3 that has no
+frame count.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from typing import BinaryIO
+
+_OGG_TAIL = 1 << 17  # a page is at most 65,307 bytes
+_OGG_END = 4
+_MP3_HEAD = 4096
+_STREAMED = 0x7FFF_F000
+
+
+class WatchedFile(io.FileIO):
+    """A file that remembers a reading error instead of raising it where nobody could catch it.
+
+    libsndfile reads through callbacks, and an exception in one is lost: a fault of the disk would
+    look like a fault of the audio.
+
+    Attributes:
+        error: The first error, if there was one.
+    """
+
+    error: OSError | None = None
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        """Read into a buffer; nothing where the system refuses."""
+        try:
+            return super().readinto(buffer) or 0
+        except OSError as error:
+            self.error = self.error or error
+            return 0
+
+
+def missing_part(file: BinaryIO) -> str:
+    """What a file's container promises and the file does not hold; empty where all is there."""
+    file.seek(0)
+    magic = file.read(12)
+    if magic[:4] == b"RIFF" and magic[8:12] == b"WAVE":
+        missing = _missing_wav_bytes(file)
+        return f"its header promises {missing} bytes more" if missing else ""
+    if magic[:4] == b"OggS" and not _ogg_ends(file):
+        return "its last Ogg page does not end the stream"
+    return ""
+
+
+def length_is_known(file: BinaryIO) -> bool:
+    """Whether libsndfile can know how long a file is, and so reads it to its end.
+
+    Of an MP3 it does only if the first frame, behind any ID3v2 tag, is a Xing, Info or VBRI header.
+    Otherwise it guesses from the bit rate, and stops at its guess.
+    """
+    file.seek(0)
+    head = file.read(10)
+    start = 0
+    if head[:3] == b"ID3":
+        size = 0
+        for byte in head[6:10]:  # seven bits each
+            size = size << 7 | byte & 0x7F
+        start = 10 + size
+    file.seek(start)
+    first = file.read(_MP3_HEAD)
+    is_mpeg = len(first) > 1 and first[0] == 0xFF and first[1] & 0xE0 == 0xE0
+    return not is_mpeg or any(name in first for name in (b"Xing", b"Info", b"VBRI"))
+
+
+def _missing_wav_bytes(file: BinaryIO) -> int:
+    """How many bytes the data chunk promises beyond the file's end.
+
+    A size of 0 or near 2^32 is what a stream writes before it knows better, and promises nothing.
+    """
+    size = file.seek(0, 2)
+    position = 12
+    while position + 8 <= size:
+        file.seek(position)
+        name, length = struct.unpack("<4sI", file.read(8))
+        position += 8
+        if name == b"data":
+            streamed = length == 0 or length >= _STREAMED
+            return 0 if streamed else max(0, position + length - size)
+        position += length + (length & 1)
+    return 0
+
+
+def _ogg_ends(file: BinaryIO) -> bool:
+    """Whether the last page carries the flag that ends a stream (RFC 3533, section 6)."""
+    size = file.seek(0, 2)
+    file.seek(max(0, size - _OGG_TAIL))
+    tail = file.read()
+    page = tail.rfind(b"OggS")
+    return page >= 0 and page + 6 <= len(tail) and bool(tail[page + 5] & _OGG_END)
