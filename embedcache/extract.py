@@ -121,12 +121,12 @@ def run_and_describe(config: ExtractConfig) -> tuple[Path, bool]:
         _log.warning("not encoded: %s%s: %s", names[0], more, reason)
     speed = done.encoded_s / done.encode_s if done.encode_s else 0.0
     _log.info(
-        "%d utterances: %d contents encoded now (%.1f min of audio, %.3g times real time), "
+        "%d utterances: %d contents encoded now (%.1f min of audio, %s times real time), "
         "%d skipped; start %.1f s, hashing %.1f s, encoding %.1f s",
         done.utterances,
         done.encoded,
         done.encoded_s / 60,
-        speed,
+        f"{speed:,.0f}" if speed >= 1 else f"{speed:.2f}",
         len(done.skips),
         done.load_s,
         done.identify_s,

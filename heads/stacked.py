@@ -2,7 +2,7 @@
 
 Models of all folds and seeds differ only in their numbers, so one pass over the frames trains them
 all. Model k draws its initial weights and its dropout from a generator of its own, and so is the
-same whichever models stand beside it.
+same whichever models stand beside it, given the same batches.
 
 Letters: K stacked models, B utterances, D dimension, O outputs.
 """
