@@ -241,7 +241,10 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     _log_to_stderr()
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except SerError as error:
         _fail(str(error), error.exit_code)
     except SystemExit as stop:
@@ -250,6 +253,9 @@ def main() -> None:
         _fail("interrupted; the same command goes on where it stopped", EXIT_INTERRUPTED)
     except BrokenPipeError:  # the reader of stdout, such as `head`, has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _fail(f"the output cannot be written ({error.strerror or error})", SerError.exit_code)
 
 
 def _fail(message: str, code: int) -> None:

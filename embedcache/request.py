@@ -166,6 +166,8 @@ def find_or_create(config: ExtractConfig, spec: EncoderSpec) -> tuple[Path, stor
     """The cache that serves a request; a new one is described on disk before it is filled."""
     parts = key_parts(spec, config)
     found = find_serving(config, parts)
+    for place in _places(found[0] if found else _new_folder(config, parts)):
+        remove_stale(place)
     if found:
         folder, meta = found
         if meta.layers != parts.layers:
@@ -179,11 +181,8 @@ def find_or_create(config: ExtractConfig, spec: EncoderSpec) -> tuple[Path, stor
             )
         for path in sorted((folder / "shards").glob("*.h5")):
             complete_checksum(path, meta.key)
-        for place in (folder.parent, folder, folder / "plans", folder / "shards"):
-            remove_stale(place)
         return folder, meta
-    key = cache_key(parts)
-    folder = store.cache_folder(config.cache_dir, config.corpus, config.encoder, key)
+    folder, key = _new_folder(config, parts), cache_key(parts)
     meta = store.Meta(
         corpus=config.corpus,
         key=key,
@@ -217,6 +216,15 @@ def frames_bytes(seconds: float, spec: EncoderSpec, parts: KeyParts) -> int:
 def progress_bar(total: int, what: str) -> tqdm[Any]:
     """A progress bar on stderr, shown on a terminal for what takes over two seconds."""
     return tqdm(total=total, desc=what, unit="clip", delay=2, disable=None, leave=False)
+
+
+def _new_folder(config: ExtractConfig, parts: KeyParts) -> Path:
+    return store.cache_folder(config.cache_dir, config.corpus, config.encoder, cache_key(parts))
+
+
+def _places(folder: Path) -> tuple[Path, ...]:
+    """Where an extraction writes, and a killed one may have left something."""
+    return folder.parent, folder, folder / "plans", folder / "shards"
 
 
 def _circumstances(config: ExtractConfig) -> dict[str, str]:

@@ -79,6 +79,10 @@ SENTENCES = {
         "bad.csv line 3: the path is empty",
     ),
     "head": (2, "train-head --corpus folder --head atention", "did you mean 'attention'"),
+    "no heads": (2, "train-head --corpus folder --head ,", "--head is empty"),
+    "infinite": (2, "train-head --corpus folder --set lr=inf", "--set lr=inf: give a number above"),
+    "folder": (2, "extract --corpus folder --root clips --encoder ./no", "there is no such folder"),
+    "no column": (2, "bias --by , RUN", "--by is empty; there are: speaker"),
     "no cache": (2, "train-head --corpus urdu", "no cache of urdu in cache; make it with"),
     "cache path": (2, "train-head --corpus folder --cache clips", "clips is no cache"),
     "protocol": (2, "train-head --corpus folder --protocol loso", "unknown protocol 'loso'"),
@@ -254,6 +258,18 @@ def test_a_pipe_that_closes_is_no_traceback(ser: Ser, trained: Path) -> None:
     process.stdout.close()
     _, errors = process.communicate()
     assert "Traceback" not in errors
+
+
+def test_an_output_that_cannot_be_written_is_one_sentence(trained: Path) -> None:
+    import subprocess
+    import sys
+
+    for command in (["encoders"], ["compare", "--results-dir", str(trained / "results")]):
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run([sys.executable, "-m", "cli", *command], stdout=full,
+                                  stderr=subprocess.PIPE, text=True, check=False)  # fmt: skip
+        assert done.returncode == 1
+        assert done.stderr.startswith("ser: the output cannot be written (No space left")
 
 
 def test_the_demo_runs_from_nothing_to_a_bias_table(ser: Ser, tmp_path: Path) -> None:

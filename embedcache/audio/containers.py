@@ -6,8 +6,10 @@ frame count.
 
 from __future__ import annotations
 
-import io
+import errno
+import stat
 import struct
+from pathlib import Path
 from typing import BinaryIO
 
 _OGG_TAIL = 1 << 17  # a page is at most 65,307 bytes
@@ -16,25 +18,15 @@ _MP3_HEAD = 4096
 _STREAMED = 0x7FFF_F000
 
 
-class WatchedFile(io.FileIO):
-    """A file that remembers a reading error instead of raising it where nobody could catch it.
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file for reading; a pipe, a device or a folder is refused and never waited for.
 
-    libsndfile reads through callbacks, and an exception in one is lost: a fault of the disk would
-    look like a fault of the audio.
-
-    Attributes:
-        error: The first error, if there was one.
+    Raises:
+        OSError: It cannot be opened, or is no regular file.
     """
-
-    error: OSError | None = None
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        """Read into a buffer; nothing where the system refuses."""
-        try:
-            return super().readinto(buffer) or 0
-        except OSError as error:
-            self.error = self.error or error
-            return 0
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "no regular file")
+    return path.open("rb")
 
 
 def missing_part(file: BinaryIO) -> str:

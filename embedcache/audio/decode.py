@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from embedcache.audio.containers import WatchedFile, length_is_known, missing_part
+from embedcache.audio.containers import length_is_known, missing_part, open_regular
 from embedcache.audio.resample import resample
 from embedcache.errors import ClipError
 
@@ -24,6 +24,7 @@ Samples = npt.NDArray[np.float32]
 MAX_CLIP_S = 3600.0
 RATE_LIMITS_HZ = (1_000, 768_000)
 LARGEST_SAMPLE = 1e6
+_SYSTEM_ERROR = 2  # libsndfile's SF_ERR_SYSTEM
 _BLOCK_FRAMES = 1 << 18
 _UNKNOWN_FRAMES = 1 << 60  # libsndfile's count where the header does not say
 _BOUND_SLACK_S = 0.02  # annotated ends are rounded: this much past the end is the end
@@ -52,13 +53,13 @@ def probe(path: Path) -> AudioInfo | None:
     """
     import soundfile
 
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         try:
-            with soundfile.SoundFile(file) as sound:
+            with _open_sound(file) as sound:
                 known = sound.samplerate > 0 and 0 <= sound.frames < _UNKNOWN_FRAMES
                 seconds = sound.frames / sound.samplerate if known else None
                 return AudioInfo(sound.samplerate, sound.channels, seconds)
-        except (soundfile.LibsndfileError, RuntimeError, TypeError, ValueError):
+        except soundfile.LibsndfileError:
             return None
 
 
@@ -78,14 +79,8 @@ def read_clip(path: Path, start_s: float, end_s: float | None, rate_hz: int) -> 
         ClipError: `io` where the file cannot be read, `content` where it holds no usable clip.
     """
     try:
-        with WatchedFile(path, "r") as raw, io.BufferedReader(raw) as file:
-            try:
-                samples, native_hz = _decode(file, start_s, end_s)
-            except ClipError:
-                if raw.error is None:
-                    raise
-            if raw.error is not None:
-                raise raw.error
+        with open_regular(path) as file:
+            samples, native_hz = _decode(file, start_s, end_s)
     except OSError as error:
         raise ClipError("io", f"cannot be read ({error.strerror or error})") from error
     if not np.isfinite(samples).all():
@@ -113,13 +108,26 @@ def _decode(file: BinaryIO, start_s: float, end_s: float | None) -> tuple[Sample
             "its length cannot be told: an MP3 without a Xing, Info or VBRI header; "
             "convert it to wav or flac",
         )
-    file.seek(0)
     try:
-        with soundfile.SoundFile(file) as sound:
+        with _open_sound(file) as sound:
             return _read_frames(sound, start_s, end_s), sound.samplerate
     except soundfile.LibsndfileError as error:
+        if error.code == _SYSTEM_ERROR:
+            raise ClipError("io", "cannot be read (the system reports an error)") from error
         text = str(error).rpartition(": ")[2].strip().rstrip(".")
         raise ClipError("content", f"not audio that can be decoded ({text})") from error
+
+
+def _open_sound(file: BinaryIO) -> soundfile.SoundFile:
+    """Let libsndfile read by the file's descriptor.
+
+    Given the Python object it would read through callbacks, in which exceptions are lost: Ctrl-C,
+    and errors of the disk, which would then look like faults of the audio.
+    """
+    import soundfile
+
+    os.lseek(file.fileno(), 0, os.SEEK_SET)
+    return soundfile.SoundFile(file.fileno(), closefd=False)
 
 
 def _read_frames(sound: soundfile.SoundFile, start_s: float, end_s: float | None) -> Samples:

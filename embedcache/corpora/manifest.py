@@ -53,6 +53,7 @@ EXAMPLE = Example(
     },
 )
 
+_LARGEST = 1e9
 _GENDERS = {
     **dict.fromkeys(("f", "female", "woman", "w"), "female"),
     **dict.fromkeys(("m", "male", "man"), "male"),
@@ -76,18 +77,23 @@ def parse(root: Path) -> list[Utterance]:
         try:
             return _read_lines(path, reader)
         except UnicodeDecodeError as error:
-            raise SerError(f"{path} line {reader.line_num + 1}: no UTF-8 text ({error})") from error
+            raise SerError(
+                f"{path} line {reader.line_num + 1}: no UTF-8 text ({error}); save it as UTF-8"
+            ) from error
         except csv.Error as error:
             raise SerError(f"{path} line {reader.line_num}: no valid CSV ({error})") from error
         except ValueError as error:
-            raise SerError(f"{path} line {reader.line_num}: {error}") from error
+            raise SerError(f"{path} line {max(reader.line_num, 1)}: {error}") from error
 
 
 def _read_lines(path: Path, reader: Any) -> list[Utterance]:
     header = [name.strip().lower() for name in next(reader, [])]
     for needed in _NEEDED:
         if needed not in header:
-            raise ValueError(f"no column '{needed}'; the columns are {', '.join(header) or 'none'}")
+            hint = "; separate columns with commas" if len(header) == 1 else ""
+            raise ValueError(
+                f"no column '{needed}'; the columns are {', '.join(header) or 'none'}{hint}"
+            )
     if len(set(header)) < len(header):
         raise ValueError(f"a column stands there twice: {', '.join(header)}")
     found = []
@@ -102,7 +108,7 @@ def _read_lines(path: Path, reader: Any) -> list[Utterance]:
 
 
 def _utterance(row: dict[str, str], folder: Path) -> Utterance:
-    if not row["path"]:
+    if not Path(row["path"]).name:
         raise ValueError("the path is empty")
     label, votes = row["label"].lower() or None, _votes(row.get("votes", ""))
     if label is None and not votes:
@@ -113,7 +119,7 @@ def _utterance(row: dict[str, str], folder: Path) -> Utterance:
     gender = row.get("gender", "").lower()
     return Utterance(
         id=row.get("id") or _default_id(row, start_s, end_s),
-        path=folder / row["path"],
+        path=folder / Path(row["path"]).expanduser(),
         start_s=start_s,
         end_s=end_s,
         speaker=row.get("speaker") or None,
@@ -144,8 +150,8 @@ def _number(row: dict[str, str], column: str) -> float | None:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not (math.isfinite(value) and value >= 0):
-        raise ValueError(f"{column} is '{text}', not a number of 0 or more")
+    if not 0 <= value <= _LARGEST:
+        raise ValueError(f"{column} is '{text}', not a number from 0 to {_LARGEST:.0e}")
     return value
 
 

@@ -8,6 +8,7 @@ was put there on purpose, and is written beside the audio in `planted.json`. How
 from __future__ import annotations
 
 import csv
+import io
 import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -157,7 +158,10 @@ def _write_audio(path: Path, take: Take, config: Config) -> None:
 
     path.parent.mkdir(parents=True, exist_ok=True)
     samples = np.round(perform(take, config) * 32767).astype(np.int16)
-    soundfile.write(path, samples, config.rate_hz, "PCM_16")
+    # Through memory: a full disk is then an error of the system, and not one of libsndfile's.
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, config.rate_hz, "PCM_16", format="WAV")
+    path.write_bytes(buffer.getvalue())
 
 
 def _row(take: Take, config: Config) -> list[object]:

@@ -159,8 +159,12 @@ def find_family(encoder_id: str) -> Plugin:
     for family in families.values():
         if any(_matches(encoder_id, pattern) for pattern in family.constants["IDS"]):
             return family
+    if not encoder_id.strip():
+        raise UsageError("--encoder is empty; see `ser encoders`")
     hub_id = re.fullmatch(r"[\w.-]+/[\w.-]+", encoder_id)
-    if hub_id or Path(encoder_id).expanduser().is_dir():
+    if Path(encoder_id).expanduser().is_dir():
+        return families[FALLBACK]
+    if hub_id and not encoder_id.startswith((".", "~")):
         return families[FALLBACK]
     if "/" in encoder_id:
         raise UsageError(f"--encoder {encoder_id}: there is no such folder")

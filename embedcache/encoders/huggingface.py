@@ -9,6 +9,7 @@ Letters: B clips, T frames, D dimension, L layers.
 from __future__ import annotations
 
 import json
+import logging
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -71,6 +72,8 @@ CURED = frozenset({"wav2vec2", "hubert", "wavlm"})
 MODEL_TYPES = CURED | {"unispeech", "unispeech-sat", "data2vec-audio", "wav2vec2-conformer"}
 
 _HUB_TIMEOUT_S = 5
+_log = logging.getLogger(__name__)
+
 UNUSED_WEIGHT = "masked_spec_embed"
 
 _DTYPES = ("float32", "bfloat16", "float16")
@@ -350,7 +353,7 @@ def _random(preset: str) -> _Source:
 
 def _pretrained(name: str, encoder_id: str) -> _Source:
     import torch
-    from transformers import AutoConfig, AutoFeatureExtractor, AutoModel
+    from transformers import AutoConfig, AutoModel
     from transformers.utils import logging
 
     logging.set_verbosity_error()
@@ -363,7 +366,7 @@ def _pretrained(name: str, encoder_id: str) -> _Source:
                 f"frames can be had from {', '.join(sorted(MODEL_TYPES))}"
             )
         model, info = AutoModel.from_pretrained(name, output_loading_info=True, dtype=torch.float32)
-        extractor = AutoFeatureExtractor.from_pretrained(name)
+        rate_hz, normalise = _hearing(name, config)
     except (OSError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:300]
         raise SerError(f"--encoder {encoder_id} cannot be loaded: {reason}") from error
@@ -373,7 +376,25 @@ def _pretrained(name: str, encoder_id: str) -> _Source:
             f"--encoder {encoder_id} lacks {len(lacking)} of its weights (first {lacking[0]}), "
             "which would be random: the checkpoint does not fit its config.json"
         )
-    return _Source(model, True, int(extractor.sampling_rate), bool(extractor.do_normalize))
+    return _Source(model, True, rate_hz, normalise)
+
+
+def _hearing(name: str, config: Any) -> tuple[int, bool]:
+    """Sample rate, and whether clips are normalised, as the checkpoint's preprocessor says."""
+    from transformers import AutoFeatureExtractor
+
+    try:
+        extractor = AutoFeatureExtractor.from_pretrained(name)
+    except OSError:
+        normalise = config.feat_extract_norm == "layer"
+        _log.warning(
+            "%s has no preprocessor_config.json: taken as 16,000 Hz, clips %s, as is usual for its "
+            "kind",
+            name,
+            "normalised" if normalise else "as they are",
+        )
+        return 16_000, normalise
+    return int(extractor.sampling_rate), bool(extractor.do_normalize)
 
 
 def _require_local_or_reachable(name: str) -> None:

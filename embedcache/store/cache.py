@@ -152,9 +152,8 @@ def find_cache(cache_dir: Path, corpus: str, encoder_id: str | None = None) -> P
         return fitting[0]
     if fitting:
         names = "\n  ".join(str(path) for path in fitting)
-        raise UsageError(
-            f"{len(fitting)} caches of {corpus} fit; name one with --cache or --encoder:\n  {names}"
-        )
+        how = "--cache" if encoder_id else "--cache or --encoder"
+        raise UsageError(f"{len(fitting)} caches of {corpus} fit; name one with {how}:\n  {names}")
     wish = f"{corpus} with encoder {encoder_id}" if encoder_id else corpus
     others = f"; there are: {', '.join(p.name for p in found)}" if found else ""
     command = f"ser extract --corpus {corpus} --root DIR --encoder {encoder_id or 'ID'}"

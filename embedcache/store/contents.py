@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import xxhash
 
+from embedcache.audio.containers import open_regular
 from embedcache.audio.decode import probe
 from embedcache.errors import disk_errors
 from embedcache.store.atomic import write_whole
@@ -124,7 +125,7 @@ def _facts(path: Path, remembered: FileFacts | None) -> FileFacts:
     ):
         return remembered
     digest = xxhash.xxh3_128()
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         while block := file.read(_BLOCK):
             digest.update(block)
     info = probe(path)

@@ -135,7 +135,11 @@ def write_shard(
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         if write_new(path, image, check):
-            write_whole(checksum_path(path), f"{digest}\n".encode())
+            try:
+                write_whole(checksum_path(path), f"{digest}\n".encode())
+            except OSError:
+                path.unlink()  # only this process has given it its name
+                raise
 
 
 def complete_checksum(path: Path, key: str) -> None:

@@ -34,8 +34,8 @@ def verify(folder: Path) -> Iterator[tuple[Path, str]]:
         for fault in _shard_faults(path, meta.key, planned.get(path.stem)):
             yield path, fault
     for path in sorted(folder.glob("shards/*.xxh3")):
-        if not path.with_suffix(".h5").exists() and path.stem not in planned:
-            yield path, "belongs to no shard"
+        if not path.with_suffix(".h5").exists():
+            yield path, "its shard is missing: run the same `ser extract` again"
 
 
 def _shard_faults(path: Path, key: str, planned: PlannedShard | None) -> Iterator[str]:
@@ -75,4 +75,6 @@ def describe_faults(folder: Path) -> tuple[str, bool]:
     if faults:
         return "\n".join(f"{path}: {fault}" for path, fault in faults), False
     shards = len(list(folder.glob("shards/*.h5")))
-    return f"{folder}: sound ({shards} shards, every byte and every row checked)", True
+    coming = len(read_plans(folder)) - shards
+    rest = f"; {coming} planned shards are still to come" if coming else ""
+    return f"{folder}: sound ({shards} shards, every byte and every row checked{rest})", True

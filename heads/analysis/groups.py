@@ -46,6 +46,8 @@ class GroupTable:
 def group_scores(table: GroupTable, values: Sequence[str | None]) -> dict[str, dict[str, Any]]:
     """Accuracy, UA, macro-F1 and recalls of each group; utterances without a value are left out.
 
+    `n` counts those that are scored: where votes are tied there is no label to compare with.
+
     Args:
         table: The utterances.
         values: [N], the group of each.
@@ -57,7 +59,7 @@ def group_scores(table: GroupTable, values: Sequence[str | None]) -> dict[str, d
         found = scores(total, len(table.labels))
         recall = recalls(confusion_matrix(total, len(table.labels)))
         groups[value] = {
-            "n": len(rows),
+            "n": int((table.tallies[rows, : len(table.labels) ** 2].sum(axis=1) > 0).sum()),
             "speakers": len({table.speakers[i] for i in rows}),
             **{name: _number(found[name]) for name in GAP_METRICS},
             "recall": {x: _number(r) for x, r in zip(table.labels, recall, strict=True)},

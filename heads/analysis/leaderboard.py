@@ -56,6 +56,8 @@ def notes(result: Mapping[str, Any]) -> list[str]:
         found.append("speakers shared")
     if protocol.get("content_overlap"):
         found.append("recordings shared")
+    if result["corpus"].get("majority_ties"):
+        found.append(f"{result['corpus']['majority_ties']} ties not scored")
     if result["corpus"].get("missing"):
         found.append(f"{result['corpus']['missing']} utterances missing")
     return found

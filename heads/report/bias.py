@@ -36,6 +36,8 @@ def bias(run: Run, by: Sequence[str]) -> tuple[dict[str, Any], str]:
     Raises:
         UsageError: A column does not exist or is empty, or speakers are not known.
     """
+    if not by:
+        raise UsageError(f"--by is empty; there are: {', '.join(_columns(run))}")
     table, ids = _table(run)
     groups, gaps = {}, []
     for column in by:

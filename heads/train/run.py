@@ -28,6 +28,8 @@ def train_runs(config: RunConfig) -> Iterator[NewRun]:
         UsageError: A head, cache, layer, protocol or setting does not exist.
         SerError: The cache is damaged, a fold lacks a class, or a loss diverged.
     """
+    if not config.heads:
+        raise UsageError("--head is empty; see `ser heads`")
     if config.seeds < 1:
         raise UsageError(f"--seeds {config.seeds}: give 1 or more")
     if not 0 <= config.seed < 2**32:

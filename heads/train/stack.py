@@ -56,7 +56,7 @@ class TrainConfig:
         if self.select not in ("auto", *SELECT):
             raise UsageError(f"--set select={self.select}: give auto, {' or '.join(SELECT)}")
         for name in ("lr", "batch_size", "epochs", "patience", "clip"):
-            if not getattr(self, name) > 0:
+            if not 0 < getattr(self, name) < np.inf:
                 raise UsageError(f"--set {name}={getattr(self, name)}: give a number above 0")
         if not self.weight_decay >= 0:
             raise UsageError(f"--set weight_decay={self.weight_decay}: give 0 or more")

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import errno
+import os
 import struct
 from itertools import pairwise
 from pathlib import Path
@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from embedcache.audio import containers
 from embedcache.audio.decode import probe, read_clip
 from embedcache.errors import ClipError
 from tests.material import noise, real_data
@@ -114,22 +113,22 @@ def test_a_file_that_is_gone_is_tried_again(tmp_path: Path) -> None:
 def test_a_disk_that_fails_while_reading_is_no_fault_of_the_audio(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = write(tmp_path / "a.flac", LONG)
-    reads = 0
+    def fail(file: object) -> None:
+        raise soundfile.LibsndfileError(2)  # SF_ERR_SYSTEM
 
-    class Failing(containers.WatchedFile):
-        def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-            nonlocal reads
-            reads += 1
-            if reads > 2:
-                self.error = OSError(errno.EIO, "Input/output error")
-                return 0
-            return super().readinto(buffer)
-
-    monkeypatch.setattr("embedcache.audio.decode.WatchedFile", Failing)
+    monkeypatch.setattr("embedcache.audio.decode._open_sound", fail)
     with pytest.raises(ClipError, match="cannot be read") as caught:
-        read_clip(path, 0, None, 16_000)
+        read_clip(write(tmp_path / "a.flac"), 0, None, 16_000)
     assert caught.value.kind == "io"
+
+
+def test_a_pipe_or_a_device_is_never_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.wav")
+    for path in (tmp_path / "a.wav", Path("/dev/zero"), tmp_path):
+        with pytest.raises(ClipError, match="cannot be read .no regular file."):
+            read_clip(path, 0, None, 16_000)
+        with pytest.raises(OSError, match="no regular file"):
+            probe(path)
 
 
 def test_an_mp3_whose_length_cannot_be_told_is_refused(tmp_path: Path) -> None:

@@ -18,9 +18,15 @@ def test_an_unknown_id_suggests_the_nearest() -> None:
         load_encoder("logmell", "last", "cpu", "auto")
 
 
-def test_a_path_that_is_not_there() -> None:
+@pytest.mark.parametrize("path", ["./models/mine/best", "./nofolder", "/nowhere", "~/nowhere"])
+def test_a_path_that_is_not_there(path: str) -> None:
     with pytest.raises(UsageError, match="there is no such folder"):
-        load_encoder("./models/mine/best", "last", "cpu", "auto")
+        load_encoder(path, "last", "cpu", "auto")
+
+
+def test_an_empty_id() -> None:
+    with pytest.raises(UsageError, match="--encoder is empty"):
+        load_encoder("", "last", "cpu", "auto")
 
 
 @pytest.mark.parametrize("layers", ["", "first", "-1", "13", "0,,1", "1.0"])

@@ -244,6 +244,17 @@ def test_weights_that_are_missing_are_never_made_up(tmp_path: Path) -> None:
         load_encoder(str(tmp_path), "last", "cpu", "auto")
 
 
+@pytest.mark.parametrize(("norm", "normalised"), [("group", False), ("layer", True)])
+def test_a_folder_without_a_preprocessor_is_taken_as_usual_and_said(
+    tmp_path: Path, norm: str, normalised: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    save(tmp_path, "wavlm", feat_extract_norm=norm)
+    (tmp_path / "preprocessor_config.json").unlink()
+    encoder = load_encoder(str(tmp_path), "last", "cpu", "float32")
+    assert (encoder.prepare(CLIPS[6]) is not CLIPS[6]) is normalised
+    assert "has no preprocessor_config.json" in caplog.text
+
+
 def test_a_folder_that_holds_no_model(tmp_path: Path) -> None:
     with pytest.raises(SerError, match="cannot be loaded"):
         load_encoder(str(tmp_path), "last", "cpu", "auto")

@@ -167,7 +167,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_the_older_run(small_disk):
 
 def test_a_folder_that_is_a_file_is_one_sentence(tmp_path):
     (tmp_path / "results").write_text("")
-    with pytest.raises(SerError, match=r"cannot write .*results/one \(.*\); choose a folder that"):
+    with pytest.raises(SerError, match=r"cannot write .*results/one \(.*\); choose another folder"):
         write_run(tmp_path / "results", make_run())
 
 

@@ -109,9 +109,19 @@ def test_verify_names_each_kind_of_fault(cache: Path) -> None:
         (first, "its checksum file is missing"),
         (second, "do not match its checksum file"),
         (third.with_name("9999-00000.h5"), "no plan holds it"),
-        (cache / "shards" / "8888-00000.xxh3", "belongs to no shard"),
+        (cache / "shards" / "8888-00000.xxh3", "its shard is missing"),
     ):
         assert any(str(path) in line and fault in line for line in text.splitlines()), fault
+
+
+def test_a_shard_that_was_removed_is_missed(cache: Path) -> None:
+    shard = sorted(cache.glob("shards/*.h5"))[1]
+    shard.unlink()
+    assert [fault for _, fault in verify(cache)] == [
+        "its shard is missing: run the same `ser extract` again"
+    ]
+    shard.with_suffix(".xxh3").unlink()  # as if it had never been written
+    assert "1 planned shards are still to come" in describe_faults(cache)[0]
 
 
 def test_verify_names_contents_that_were_not_planned(cache: Path) -> None:

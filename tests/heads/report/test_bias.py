@@ -135,7 +135,7 @@ def test_the_table_shows_the_record(run):
 
 def test_what_must_be_known_before_is_said(soft_run):
     _, text = bias(Run(soft_run), ["gender"])
-    assert text.startswith(f"{soft_run.name}, speakers shared; metrics")
+    assert text.startswith(f"{soft_run.name}, speakers shared, 38 ties not scored; metrics")
 
 
 def test_a_small_p_is_not_zero(edited):
