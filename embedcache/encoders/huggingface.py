@@ -9,21 +9,19 @@ Letters: B clips, T frames, D dimension, L layers.
 from __future__ import annotations
 
 import json
-import logging
 import warnings
-from contextlib import contextmanager
-from dataclasses import dataclass
 from math import prod
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from embedcache.encoders import Encoder, EncoderSpec, Frames, Samples, parse_layers
-from embedcache.errors import SerError, UsageError, unknown_name
+from embedcache.encoders._checkpoints import UNUSED_WEIGHT, Checkpoint, load_checkpoint
+from embedcache.encoders._clip_norm import clip_lengths, mask_group_norm
+from embedcache.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 IDS = {
     "random:wav2vec2-tiny": "wav2vec2 with 2 blocks of width 64, untrained: for demonstrations",
@@ -37,44 +35,11 @@ IDS = {
     "hub:ORG/NAME": "a Hugging Face hub id such as facebook/wav2vec2-base; it alone will do",
 }
 
-# Settings that differ from the library's defaults, which are those of the base models.
-_LARGE = {
-    "hidden_size": 1024,
-    "num_hidden_layers": 24,
-    "num_attention_heads": 16,
-    "intermediate_size": 4096,
-    "feat_extract_norm": "layer",
-    "do_stable_layer_norm": True,
-    "conv_bias": True,
-}
-_TINY = {
-    "hidden_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "intermediate_size": 128,
-    "conv_dim": (32,) * 7,
-    "num_conv_pos_embedding_groups": 4,
-}
-PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
-    "wav2vec2-tiny": ("wav2vec2", _TINY),
-    "wav2vec2-base": ("wav2vec2", {}),
-    "wav2vec2-large-lv60": ("wav2vec2", _LARGE),
-    "hubert-base": ("hubert", {}),
-    "hubert-large": ("hubert", {**_LARGE, "conv_bias": True}),
-    "wavlm-base": ("wavlm", {}),
-    "wavlm-large": ("wavlm", {**_LARGE, "conv_bias": False}),
-}
-
 # Families whose padded batches give each clip's own frames, as the tests prove. In the others the
 # convolutions between or before the blocks see the padding: their clips share a batch only where
 # they are of one length.
 CURED = frozenset({"wav2vec2", "hubert", "wavlm"})
-MODEL_TYPES = CURED | {"unispeech", "unispeech-sat", "data2vec-audio", "wav2vec2-conformer"}
 
-_HUB_TIMEOUT_S = 5
-_log = logging.getLogger(__name__)
-
-UNUSED_WEIGHT = "masked_spec_embed"
 
 _DTYPES = ("float32", "bfloat16", "float16")
 # Parts of the names of configuration fields that do not reach the frames.
@@ -85,16 +50,6 @@ _NO_FORWARD = (
     *("gradient_checkpointing", "problem_type", "weighted_layer_sum", "adapter", "tokenizer"),
 )
 _NORMALISE_FLOOR = 1e-7  # the variance floor of transformers' Wav2Vec2FeatureExtractor
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """A model with its weights, before it is made ready."""
-
-    model: Any
-    trained: bool
-    rate_hz: int
-    normalise: bool
 
 
 def load(encoder_id: str, layers: str, device: str, dtype: str) -> Encoder:
@@ -110,12 +65,12 @@ def load(encoder_id: str, layers: str, device: str, dtype: str) -> Encoder:
     torch.backends.cudnn.allow_tf32 = False
     # WavLM's own attention passes a float bias and a boolean mask, which torch deprecates.
     warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask", UserWarning)
-    return _Transformer(encoder_id, _source(encoder_id), layers, device, dtype)
+    return _Transformer(encoder_id, load_checkpoint(encoder_id), layers, device, dtype)
 
 
 class _Transformer:
     def __init__(
-        self, encoder_id: str, source: _Source, layers: str, device: str, dtype: str
+        self, encoder_id: str, source: Checkpoint, layers: str, device: str, dtype: str
     ) -> None:
         import torch
 
@@ -127,7 +82,7 @@ class _Transformer:
         # Only the transformer's frames are wanted, at the transformer's rate.
         self._model.adapter = None
         weights = _weights_hash(self._model)
-        self._norm = _mask_group_norm(self._model)
+        self._norm = mask_group_norm(self._model) if config.model_type in CURED else None
         depth = len(self._model.encoder.layers)
         last = str(depth) if _ends_with_its_last_block(self._model) else "last"
         self._model.to(self._device, self._dtype)
@@ -166,7 +121,7 @@ class _Transformer:
         if padded:
             mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).long()
             mask = mask.to(self._device)
-        with torch.inference_mode(), _clip_lengths(self._norm, lengths if padded else None):
+        with torch.inference_mode(), clip_lengths(self._norm, lengths if padded else None):
             hidden = self._hidden_states(batch.to(self._device, self._dtype), mask)
         counts = [self.spec.frame_count(length) for length in lengths]
         stacked = torch.stack([hidden[name] for name in self.spec.layers], dim=1)  # [B, L, T, D]
@@ -210,61 +165,6 @@ def _normalised(clip: Samples) -> Samples:
     """Zero mean and unit variance over the clip alone, as the library's feature extractor does."""
     scaled: Samples = (clip - clip.mean()) / np.sqrt(clip.var() + _NORMALISE_FLOOR)
     return scaled
-
-
-def _mask_group_norm(model: Any) -> Any:
-    """Give a group-norm model statistics over each clip's own frames; None for other models.
-
-    The first convolution of "group" models is followed by a norm over time, in which padding would
-    count. `_clip_lengths` tells the new module how many of its frames are the clip's.
-    """
-    import torch
-    from torch import nn
-
-    config = model.config
-    if config.model_type not in CURED or config.feat_extract_norm != "group":
-        return None
-
-    class ClipGroupNorm(nn.Module):
-        """Group norm with one channel a group, over the first frames of each clip."""
-
-        def __init__(self, norm: nn.GroupNorm, kernel: int, stride: int) -> None:
-            super().__init__()
-            self.norm = norm
-            self.kernel, self.stride = kernel, stride
-            self.lengths: list[int] | None = None
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:  # [B, C, T] -> [B, C, T]
-            if self.lengths is None:
-                output: torch.Tensor = self.norm(x)
-                return output
-            counts = [(n - self.kernel) // self.stride + 1 for n in self.lengths]
-            count = torch.tensor(counts, device=x.device)[:, None, None]
-            own = torch.arange(x.shape[-1], device=x.device) < count  # [B, 1, T]
-            wide = x.float()
-            mean = (wide * own).sum(-1, keepdim=True) / count
-            centred = (wide - mean) * own
-            variance = centred.square().sum(-1, keepdim=True) / count
-            scaled = centred * torch.rsqrt(variance + self.norm.eps)
-            weight, bias = self.norm.weight[:, None].float(), self.norm.bias[:, None].float()
-            return (scaled * weight + bias).to(x.dtype)
-
-    first = model.feature_extractor.conv_layers[0]
-    first.layer_norm = ClipGroupNorm(first.layer_norm, config.conv_kernel[0], config.conv_stride[0])
-    return first.layer_norm
-
-
-@contextmanager
-def _clip_lengths(norm: Any, lengths: list[int] | None) -> Iterator[None]:
-    """Within the block, a masked group norm counts only so many samples of each clip."""
-    if norm is None:
-        yield
-        return
-    norm.lengths = lengths
-    try:
-        yield
-    finally:
-        norm.lengths = None
 
 
 def _receptive(kernels: Sequence[int], strides: Sequence[int]) -> int:
@@ -321,113 +221,3 @@ def _numeric_config(config: Any) -> dict[str, Any]:
         for name, value in sorted(record.items())
         if not any(part in name for part in _NO_FORWARD)
     }
-
-
-def _source(encoder_id: str) -> _Source:
-    prefix, _, rest = encoder_id.partition(":")
-    if prefix == "random":
-        return _random(rest)
-    name = rest if prefix in ("folder", "hub") else encoder_id
-    folder = Path(name).expanduser()
-    if prefix != "hub" and folder.is_dir():
-        return _pretrained(str(folder), encoder_id)
-    if prefix == "folder":
-        raise UsageError(f"--encoder {encoder_id}: there is no such folder")
-    _require_local_or_reachable(name)
-    return _pretrained(name, encoder_id)
-
-
-def _random(preset: str) -> _Source:
-    import torch
-    from transformers import AutoConfig, AutoModel
-
-    if preset not in PRESETS:
-        raise unknown_name("preset", preset, PRESETS)
-    model_type, settings = PRESETS[preset]
-    config = AutoConfig.for_model(model_type, **settings)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model = AutoModel.from_config(config)
-    return _Source(model, trained=False, rate_hz=16_000, normalise=True)
-
-
-def _pretrained(name: str, encoder_id: str) -> _Source:
-    import torch
-    from transformers import AutoConfig, AutoModel
-    from transformers.utils import logging
-
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        config = AutoConfig.from_pretrained(name)
-        if config.model_type not in MODEL_TYPES:
-            raise UsageError(
-                f"--encoder {encoder_id} is a {config.model_type} model; "
-                f"frames can be had from {', '.join(sorted(MODEL_TYPES))}"
-            )
-        model, info = AutoModel.from_pretrained(name, output_loading_info=True, dtype=torch.float32)
-        rate_hz, normalise = _hearing(name, config)
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise SerError(f"--encoder {encoder_id} cannot be loaded: {reason}") from error
-    lacking = sorted(k for k in info["missing_keys"] if not k.endswith(UNUSED_WEIGHT))
-    if lacking:
-        raise SerError(
-            f"--encoder {encoder_id} lacks {len(lacking)} of its weights (first {lacking[0]}), "
-            "which would be random: the checkpoint does not fit its config.json"
-        )
-    return _Source(model, True, rate_hz, normalise)
-
-
-def _hearing(name: str, config: Any) -> tuple[int, bool]:
-    """Sample rate, and whether clips are normalised, as the checkpoint's preprocessor says."""
-    from transformers import AutoFeatureExtractor
-
-    try:
-        extractor = AutoFeatureExtractor.from_pretrained(name)
-    except OSError:
-        normalise = config.feat_extract_norm == "layer"
-        _log.warning(
-            "%s has no preprocessor_config.json: taken as 16,000 Hz, clips %s, as is usual for its "
-            "kind",
-            name,
-            "normalised" if normalise else "as they are",
-        )
-        return 16_000, normalise
-    return int(extractor.sampling_rate), bool(extractor.do_normalize)
-
-
-def _require_local_or_reachable(name: str) -> None:
-    """Fail at once where a hub id is not in the local hub cache and the hub does not give it."""
-    from huggingface_hub import constants, model_info, try_to_load_from_cache
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        HFValidationError,
-        RepositoryNotFoundError,
-    )
-
-    try:
-        if isinstance(try_to_load_from_cache(name, "config.json"), str):
-            return
-        if constants.HF_HUB_OFFLINE:
-            raise ConnectionError("HF_HUB_OFFLINE is set")
-        model_info(name, timeout=_HUB_TIMEOUT_S)
-    except HFValidationError as error:
-        raise UsageError(f"--encoder {name} is no hub id; give one like ORG/NAME") from error
-    except GatedRepoError as error:
-        raise UsageError(
-            f"--encoder {name} is gated: accept its terms on the hub, log in with `hf auth login`"
-        ) from error
-    except RepositoryNotFoundError as error:
-        raise UsageError(f"--encoder {name}: the Hugging Face hub has no such model") from error
-    except HfHubHTTPError as error:
-        reason = " ".join(str(error).split())[:200]
-        raise SerError(f"--encoder {name}: the Hugging Face hub answers: {reason}") from error
-    except Exception as error:  # whatever the HTTP library calls a connection that fails
-        presets = ", ".join(f"random:{preset}" for preset in PRESETS)
-        raise SerError(
-            f"--encoder {name} is not in the local Hugging Face cache and the hub cannot be "
-            "reached; offline there are logmel, mfcc, a local folder written by save_pretrained, "
-            f"and untrained: {presets}"
-        ) from error

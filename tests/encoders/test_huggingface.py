@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModel, Wav2Vec2FeatureExtractor
 
-from embedcache.encoders import huggingface, load_encoder
+from embedcache.encoders import _checkpoints, huggingface, load_encoder
 from embedcache.errors import SerError, UsageError
 from tests.material import noise
 
@@ -52,7 +52,7 @@ def reference(model: Any, extractor: Any, clip: np.ndarray, layers: tuple[str, .
     return np.stack([states[name][0].numpy() for name in layers])
 
 
-@pytest.mark.parametrize("model_type", sorted(huggingface.MODEL_TYPES))
+@pytest.mark.parametrize("model_type", sorted(_checkpoints.MODEL_TYPES))
 @pytest.mark.parametrize(("norm", "stable"), NORMS)
 @pytest.mark.parametrize("do_normalize", [True, False])
 def test_the_batch_never_shows(
@@ -83,7 +83,7 @@ def test_without_the_cure_the_batch_would_show(
     """The test above can fail: with the library's own group norm the padding leaks."""
     model = save(tmp_path, model_type, feat_extract_norm="group")
     extractor = Wav2Vec2FeatureExtractor.from_pretrained(tmp_path)
-    monkeypatch.setattr(huggingface, "_mask_group_norm", lambda model: None)
+    monkeypatch.setattr(huggingface, "mask_group_norm", lambda model: None)
     encoder = load_encoder(str(tmp_path), "last", "cpu", "float32")
     frames = encoder.encode([encoder.prepare(clip) for clip in CLIPS])[0]
     alone = reference(model, extractor, CLIPS[0], encoder.spec.layers)
@@ -216,7 +216,7 @@ def test_presets_are_seeded_and_marked_untrained(preset: str) -> None:
     assert first.trained is False
 
 
-@pytest.mark.parametrize("preset", sorted(huggingface.PRESETS))
+@pytest.mark.parametrize("preset", sorted(_checkpoints.PRESETS))
 def test_every_preset_is_listed_and_the_other_way_round(preset: str) -> None:
     assert f"random:{preset}" in huggingface.IDS
 
