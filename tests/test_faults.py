@@ -49,9 +49,15 @@ def undisturbed(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
     return files
 
 
+def heed_interrupts() -> None:
+    """Undo what a shell does to its background jobs: they and their children ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def interrupt(command: list[str], signum: int, after_s: float, watch: Path) -> int:
     """Start a command, send it a signal some time after its first shard, give its exit status."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                               preexec_fn=heed_interrupts)  # fmt: skip
     deadline = time.monotonic() + 60
     while process.poll() is None and time.monotonic() < deadline:
         if list(watch.glob("folder/*/plans/*.json")):
@@ -94,7 +100,8 @@ def test_killed_before_its_plan_it_starts_anew(
 
 
 def test_ctrl_c_is_one_sentence(corpus: Path, tmp_path: Path) -> None:
-    process = subprocess.Popen(extract_command(corpus, tmp_path), stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(extract_command(corpus, tmp_path), stderr=subprocess.PIPE, text=True,
+                               preexec_fn=heed_interrupts)  # fmt: skip
     while not list(tmp_path.glob("folder/*/shards/*.h5")):
         time.sleep(0.001)
     process.send_signal(signal.SIGINT)
