@@ -27,6 +27,8 @@ class Utterance:
         votes: Number of annotators' votes per emotion; fractions where one annotator chose several.
         self_votes: The same, given by the speakers themselves.
         dimensions: Values for valence, arousal, dominance.
+        folds: The utterance's role in each of the corpus's published folds: `train`, `val` or
+            `test` by the fold's name.
         view: Empty for the original audio, else the name of an augmentation.
         extra: Any further column, as text.
     """
@@ -46,6 +48,7 @@ class Utterance:
     votes: dict[str, float] = field(default_factory=dict)
     self_votes: dict[str, float] = field(default_factory=dict)
     dimensions: dict[str, float] = field(default_factory=dict)
+    folds: dict[str, str] = field(default_factory=dict)
     view: str = ""
     extra: dict[str, str] = field(default_factory=dict)
 

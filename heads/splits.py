@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,13 +41,13 @@ class SplitTable:
         strata: [N], what folds should hold in equal shares: label and gender.
         speakers: [N], or None where the corpus does not know.
         sessions: [N], likewise.
-        official: Test speakers of each published fold; empty where there are none.
+        official: [N], each utterance's role in the corpus's published folds, by the fold's name.
     """
 
     strata: Sequence[str]
     speakers: Sequence[str | None]
     sessions: Sequence[str | None]
-    official: Sequence[frozenset[str]] = ()
+    official: Sequence[Mapping[str, str]] = ()
 
 
 def split(protocol: str, table: SplitTable, folds: int, seed: int) -> list[Fold]:
@@ -99,17 +99,35 @@ def by_session(table: SplitTable, folds: int, seed: int) -> list[Fold]:
 
 
 def by_official_folds(table: SplitTable, folds: int, seed: int) -> list[Fold]:
-    """The corpus's published test folds; validation speakers are taken from their training part."""
-    if not table.official:
+    """The corpus's published folds, as they are; where one names no validation part, one is made.
+
+    It is taken from the training part: by speaker where the fold shares no speaker, at random where
+    the published fold shares speakers anyway.
+    """
+    names = sorted({name for roles in table.official for name in roles}, key=_fold_order)
+    if not names:
         raise UsageError("--protocol official: this corpus has no published folds; use 'speaker'")
-    speakers = np.array(_known(table.speakers, "speaker", "official"))
-    tests = [np.flatnonzero(np.isin(speakers, sorted(names))) for names in table.official]
-    if any(not test.size for test in tests):
+    return [_official_fold(table, name, seed) for name in names]
+
+
+def _fold_order(name: str) -> tuple[int, str]:
+    return (int(name) if name.isdecimal() else 0, name)
+
+
+def _official_fold(table: SplitTable, name: str, seed: int) -> Fold:
+    roles = np.array([utterance.get(name, "") for utterance in table.official])
+    train, val, test = (np.flatnonzero(roles == role) for role in ("train", "val", "test"))
+    if not (train.size and test.size):
         raise UsageError(
-            "--protocol official: the cache lacks all speakers of a published fold; "
-            "extract the whole corpus or use 'speaker'"
+            f"--protocol official: the cache lacks all {'training' if test.size else 'test'} "
+            f"utterances of fold {name}; extract the whole corpus or use 'speaker'"
         )
-    return [_with_validation(table, speakers.tolist(), test, seed) for test in tests]
+    if val.size:
+        return Fold(train=train, val=val, test=test)
+    tested = {table.speakers[i] for i in test.tolist()}
+    disjoint = all(table.speakers[i] not in {None, *tested} for i in train.tolist())
+    train, val = _hold_out(table, train, table.speakers if disjoint else None, seed)
+    return Fold(train=train, val=val, test=test)
 
 
 def at_random(table: SplitTable, folds: int, seed: int) -> list[Fold]:
@@ -141,13 +159,21 @@ def _with_validation(
 ) -> Fold:
     """Split what is not tested into training and validation, by speaker where they are given."""
     rest = np.setdiff1d(np.arange(len(table.strata)), test)
+    train, val = _hold_out(table, rest, speakers, seed)
+    return Fold(train=train, val=val, test=np.sort(test))
+
+
+def _hold_out(
+    table: SplitTable, rest: Indices, speakers: Sequence[str | None] | None, seed: int
+) -> tuple[Indices, Indices]:
+    """Training and validation parts of some utterances, by speaker where these are given."""
     strata = [table.strata[i] for i in rest]
     if speakers is None:
         if len(rest) < 2:
             raise UsageError("a fold has one utterance to train and to validate; give more clips")
         val = rest[_stratified(strata, min(VALIDATION_PARTS, len(rest)), seed)[0]]
     else:
-        groups = [speakers[i] for i in rest]
+        groups = [speakers[i] or "" for i in rest]
         if len(set(groups)) < 2:
             raise UsageError(
                 f"a fold has {len(set(groups))} speakers that are not tested, and needs one to "
@@ -155,7 +181,7 @@ def _with_validation(
             )
         parts = min(VALIDATION_PARTS, len(set(groups)))
         val = rest[_grouped(strata, groups, parts, seed)[0]]
-    return Fold(train=np.setdiff1d(rest, val), val=val, test=np.sort(test))
+    return np.setdiff1d(rest, val), val
 
 
 def _known(values: Sequence[str | None], what: str, protocol: str) -> list[str]:

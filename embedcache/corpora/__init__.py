@@ -4,7 +4,8 @@ A corpus plug-in is a module in this folder. Its docstring's first line is its l
 `ser corpora`. It defines:
 
 - `parse(root) -> list[Utterance]`: every clip that lies under `root`, in a fixed order; speakers
-  carry the corpus's own names, and `read_corpus` makes them unique (`01` to `ravdess/01`);
+  carry the corpus's own names, and `read_corpus` makes them unique (`01` to `ravdess/01`). Where
+  the name after the colon chooses what is read (`emobox:ravdess`), `parse_named(root, name)`;
 - `LAYOUT`: one sentence that says where it looks for what;
 - `LABELS`: the emotions that it may give, or an empty tuple where the user's data decide;
 - `LICENCE`, `CITATION`: of the corpus itself;
@@ -12,7 +13,12 @@ A corpus plug-in is a module in this folder. Its docstring's first line is its l
 
 and where they apply:
 
-- `OFFICIAL_FOLDS`: the test speakers of each published fold;
+- `describe(path) -> Utterance | None`: what a clip's path alone tells, without reading anything;
+- `OFFICIAL_FOLDS`: the test speakers of each published fold; `parse` fills `Utterance.folds` itself
+  where folds are lists of clips;
+- `LABEL_SETS`: named sets of classes, such as `{"iemocap-4": {"version": 1, "classes": {"angry":
+  "angry", "excited": "happy"}}}`, from the corpus's labels to classes; others are left out;
+- `NAMED = True`: it reads the user's own data sets, which have names: `folder:mine`;
 - `SYNTHETIC = True`: not recorded from people, and said so beside every result;
 - `generate(root)`: writes the corpus; an extraction calls it where the root is not there yet.
 """
@@ -20,23 +26,51 @@ and where they apply:
 from __future__ import annotations
 
 import logging
+import math
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from embedcache.corpora._files import (
+    AUDIO_SUFFIXES,
+    audio_files,
+    clip_ids,
+    clips_by_name,
+    files_below,
+    relative_ids,
+)
 from embedcache.errors import SerError, UsageError
 from embedcache.plugins import find
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from embedcache.utterance import Utterance
 
 _log = logging.getLogger(__name__)
 
-AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3"})
+__all__ = [
+    "AUDIO_SUFFIXES",
+    "Corpus",
+    "Example",
+    "audio_files",
+    "clip_ids",
+    "clips_by_name",
+    "files_below",
+    "is_synthetic",
+    "label_order",
+    "label_sets",
+    "load_corpus",
+    "read_corpus",
+    "relative_ids",
+    "split_name",
+    "warn_of_missing",
+]
+
+_MOST_NAMED = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +83,14 @@ class Example:
         ignored: Relative paths of audio files that the parser must leave out.
         expected: Per utterance id, the fields that the parser must fill and their values; the
             path is relative to the root.
+        name: The data set's name after the colon, where the corpus needs one.
     """
 
     audio: tuple[str, ...]
     expected: Mapping[str, Mapping[str, object]]
     text: Mapping[str, str] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
+    name: str = ""
 
 
 class Corpus(Protocol):
@@ -107,17 +143,16 @@ def is_synthetic(corpus: str) -> bool:
     return bool(find("embedcache.corpora", "corpus", plugin).constants.get("SYNTHETIC", False))
 
 
-def official_folds(corpus: str) -> tuple[frozenset[str], ...]:
-    """The test speakers of each of a corpus's published folds; empty where there are none."""
-    plugin, name = split_name(corpus)
-    folds = find("embedcache.corpora", "corpus", plugin).constants.get("OFFICIAL_FOLDS", ())
-    return tuple(frozenset(f"{name}/{speaker}" for speaker in fold) for fold in folds)
-
-
 def label_order(corpus: str) -> tuple[str, ...]:
     """The corpus's emotions in its own order; empty where the user's data decide."""
     plugin, _ = split_name(corpus)
     return tuple(find("embedcache.corpora", "corpus", plugin).constants.get("LABELS", ()))
+
+
+def label_sets(corpus: str) -> dict[str, dict[str, Any]]:
+    """The corpus's named sets of classes: each with its `version` and `classes`."""
+    plugin, _ = split_name(corpus)
+    return dict(find("embedcache.corpora", "corpus", plugin).constants.get("LABEL_SETS", {}))
 
 
 def read_corpus(corpus: str, root: Path, generate: bool = False) -> list[Utterance]:
@@ -130,21 +165,66 @@ def read_corpus(corpus: str, root: Path, generate: bool = False) -> list[Utteran
 
     Raises:
         UsageError: No such corpus, or `root` does not exist.
-        SerError: Nothing was found there, or two utterances share an id.
+        SerError: Nothing was found there, two utterances share an id, or bounds are reversed.
     """
     module = load_corpus(corpus)
-    _, name = split_name(corpus)
     if not root.exists():
         if not (generate and hasattr(module, "generate")):
             raise UsageError(f"--root {root} does not exist; {corpus} looks for {module.LAYOUT}")
         _log.info("writing the %s corpus to %s", corpus, root)
         module.generate(root)
     try:
-        utterances = [_unique_speaker(u, name) for u in module.parse(root)]
+        found = parse(module, corpus, root)
     except OSError as error:
         raise SerError(f"{error.filename or root} cannot be read ({error.strerror})") from error
-    if not utterances:
+    if not found:
         raise SerError(f"no utterance found under {root}: {corpus} looks for {module.LAYOUT}")
+    _require_unique_ids(found)
+    _check_bounds(found)
+    _, name = split_name(corpus)
+    folds = getattr(module, "OFFICIAL_FOLDS", ())
+    return [_unique_speaker(_with_folds(u, folds), name) for u in found]
+
+
+def parse(module: Corpus, corpus: str, root: Path) -> list[Utterance]:
+    """The utterances under `root` as the plug-in gives them, nothing checked.
+
+    Raises:
+        UsageError: The corpus needs a name after the colon.
+    """
+    plugin, name = split_name(corpus)
+    if not hasattr(module, "parse_named"):
+        return module.parse(root)
+    if ":" not in corpus:
+        raise UsageError(f"corpus '{corpus}': name the data set, as in {plugin}:ravdess")
+    found: list[Utterance] = module.parse_named(root, name)
+    return found
+
+
+def warn_of_missing(corpus: str, parts: Iterable[str | None], expected: Mapping[str, int]) -> None:
+    """Warn, by name, where a corpus has fewer or more clips than its documents say.
+
+    Args:
+        corpus: What the message calls it.
+        parts: The part (a speaker, a session, a class) of each utterance that was found.
+        expected: Number of utterances of each part of the whole corpus.
+    """
+    found = Counter(parts)
+    total = sum(found[part] for part in expected)
+    odd = [f"{p} ({found[p]} of {n})" for p, n in expected.items() if found[p] != n]
+    if total and odd:
+        more = f" and {len(odd) - _MOST_NAMED} more" if len(odd) > _MOST_NAMED else ""
+        _log.warning(
+            "%s: %d of %d clips found; not as its documents say: %s%s",
+            corpus,
+            total,
+            sum(expected.values()),
+            ", ".join(odd[:_MOST_NAMED]),
+            more,
+        )
+
+
+def _require_unique_ids(utterances: Sequence[Utterance]) -> None:
     twins = [name for name, count in Counter(u.id for u in utterances).items() if count > 1]
     if twins:
         paths = " and ".join(str(u.path) for u in utterances if u.id == twins[0])
@@ -152,63 +232,50 @@ def read_corpus(corpus: str, root: Path, generate: bool = False) -> list[Utteran
             f"{len(twins)} utterance ids occur twice, the first is '{twins[0]}': {paths}; "
             "give each clip an id of its own"
         )
-    return utterances
+
+
+def _check_bounds(utterances: Sequence[Utterance]) -> None:
+    """Refuse reversed bounds; say where clips of one file overlap."""
+    by_path: dict[Path, list[Utterance]] = defaultdict(list)
+    for utterance in utterances:
+        if utterance.start_s < 0 or (
+            utterance.end_s is not None and utterance.end_s <= utterance.start_s
+        ):
+            raise SerError(
+                f"utterance '{utterance.id}' begins at {utterance.start_s:g} s and ends at "
+                f"{utterance.end_s or 0:g} s; it must begin at 0 s or later and end after that"
+            )
+        by_path[utterance.path].append(utterance)
+    overlaps = []
+    for clips in by_path.values():
+        clips.sort(key=lambda u: u.start_s)
+        overlaps += [
+            (a, b)
+            for a, b in pairwise(clips)
+            if (math.inf if a.end_s is None else a.end_s) > b.start_s
+        ]
+    if overlaps:
+        first, second = overlaps[0]
+        _log.warning(
+            "%d clips overlap the one before them in the same file, the first: '%s' and '%s' in %s",
+            len(overlaps),
+            first.id,
+            second.id,
+            first.path,
+        )
+
+
+def _with_folds(utterance: Utterance, folds: Sequence[Collection[str]]) -> Utterance:
+    """Fill in the published folds of a corpus that states them by their test speakers."""
+    if not folds or utterance.folds:
+        return utterance
+    tests = [utterance.speaker in speakers for speakers in folds]
+    if not any(tests):
+        return utterance
+    roles = {str(n): "test" if test else "train" for n, test in enumerate(tests, start=1)}
+    return replace(utterance, folds=roles)
 
 
 def _unique_speaker(utterance: Utterance, corpus: str) -> Utterance:
     speaker = utterance.speaker
     return utterance if speaker is None else replace(utterance, speaker=f"{corpus}/{speaker}")
-
-
-def clip_ids(paths: Sequence[Path], root: Path) -> list[str]:
-    """Names of clips: their own without folder and suffix, where those are unique.
-
-    Otherwise the relative path without suffix; with it, where only the suffix tells two apart.
-
-    >>> clip_ids([Path("r/a/x.wav"), Path("r/b/y.wav")], Path("r"))
-    ['x', 'y']
-    >>> clip_ids([Path("r/a/x.wav"), Path("r/b/x.wav")], Path("r"))
-    ['a/x', 'b/x']
-    """
-    names = [path.stem for path in paths]
-    if len(set(names)) == len(names):
-        return names
-    return relative_ids(paths, root)
-
-
-def relative_ids(paths: Sequence[Path], root: Path) -> list[str]:
-    """Relative paths without suffix; with it, where only the suffix tells two apart.
-
-    >>> relative_ids([Path("r/x.wav"), Path("r/x.mp3"), Path("r/y.wav")], Path("r"))
-    ['x.wav', 'x.mp3', 'y']
-    """
-    bare = [path.relative_to(root).with_suffix("").as_posix() for path in paths]
-    counts = Counter(bare)
-    return [
-        name if counts[name] == 1 else path.relative_to(root).as_posix()
-        for name, path in zip(bare, paths, strict=True)
-    ]
-
-
-def audio_files(root: Path) -> list[Path]:
-    """All audio files under a folder, sorted by path; symbolic links to folders are followed.
-
-    AppleDouble leftovers (`._name.wav`) and hidden folders are left out. A link that leads back
-    to a folder above itself is not followed again.
-    """
-    found: list[Path] = []
-    _walk(root, frozenset(), found)
-    return sorted(found)
-
-
-def _walk(folder: Path, above: frozenset[Path], found: list[Path]) -> None:
-    real = folder.resolve()
-    if real in above:
-        return
-    for entry in folder.iterdir():
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir():
-            _walk(entry, above | {real}, found)
-        elif entry.suffix.lower() in AUDIO_SUFFIXES:
-            found.append(entry)

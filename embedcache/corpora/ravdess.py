@@ -2,17 +2,16 @@
 
 File-name grammar, from the corpus's record (Zenodo 1188976): `MM-CC-EE-II-SS-RR-AA`, that is
 modality (03 = audio only), vocal channel (01 speech, 02 song), emotion, intensity, statement,
-repetition and actor (odd = man, even = woman). Only spoken audio is read.
+repetition and actor (odd = man, even = woman). The songs are a corpus of their own, `ravdess_song`.
 """
 
 from __future__ import annotations
 
 import logging
 import re
-from collections import Counter
 from typing import TYPE_CHECKING
 
-from embedcache.corpora import Example, audio_files, clip_ids
+from embedcache.corpora import Example, audio_files, clips_by_name, warn_of_missing
 from embedcache.utterance import Utterance
 
 if TYPE_CHECKING:
@@ -34,9 +33,29 @@ OFFICIAL_FOLDS = (
     ("02", "15", "16", "18"),
     ("06", "13", "17", "22"),
 )
+# Ours: calm has no counterpart in most corpora, and is the closest to neutral.
+LABEL_SETS = {
+    "ravdess-7": {
+        "version": 1,
+        "classes": {
+            "neutral": "neutral",
+            "calm": "neutral",
+            "happy": "happy",
+            "sad": "sad",
+            "angry": "angry",
+            "fearful": "fearful",
+            "disgust": "disgust",
+            "surprised": "surprised",
+        },
+    },
+    "ravdess-4": {
+        "version": 1,
+        "classes": {"neutral": "neutral", "happy": "happy", "sad": "sad", "angry": "angry"},
+    },
+}
 STATEMENTS = {"01": "Kids are talking by the door", "02": "Dogs are sitting by the door"}
-ACTORS = tuple(f"{actor:02}" for actor in range(1, 25))
-CLIPS_PER_ACTOR = 60
+CLIPS = {f"{actor:02}": 60 for actor in range(1, 25)}
+CHANNELS = {"01": "speech", "02": "song"}
 
 EXAMPLE = Example(
     audio=("Actor_01/03-01-05-02-01-02-01.wav", "Actor_24/03-01-01-01-02-01-24.wav"),
@@ -50,14 +69,14 @@ EXAMPLE = Example(
             "sentence": "01",
             "text": "Kids are talking by the door",
             "label": "angry",
-            "extra": {"intensity": "strong", "repetition": "2"},
+            "extra": {"vocal_channel": "speech", "intensity": "strong", "repetition": "2"},
         },
         "03-01-01-01-02-01-24": {"speaker": "24", "gender": "female", "label": "neutral"},
     },
 )
 
 _NAME = re.compile(
-    r"03-01-0(?P<emotion>[1-8])-0(?P<intensity>[12])-(?P<statement>0[12])"
+    r"03-(?P<channel>0[12])-0(?P<emotion>[1-8])-0(?P<intensity>[12])-(?P<statement>0[12])"
     r"-0(?P<repetition>[12])-(?P<actor>0[1-9]|1\d|2[0-4])"
 )
 _log = logging.getLogger(__name__)
@@ -65,38 +84,36 @@ _log = logging.getLogger(__name__)
 
 def parse(root: Path) -> list[Utterance]:
     """Every spoken clip under `root`, whatever the folders are called."""
-    paths = [path for path in audio_files(root) if _NAME.fullmatch(path.stem)]
-    found = []
-    for name, path in zip(clip_ids(paths, root), paths, strict=True):
-        match = _NAME.fullmatch(path.stem)
-        assert match
-        found.append(
-            Utterance(
-                id=name,
-                path=path,
-                speaker=match["actor"],
-                gender="female" if int(match["actor"]) % 2 == 0 else "male",
-                language="en",
-                sentence=match["statement"],
-                text=STATEMENTS[match["statement"]],
-                label=LABELS[int(match["emotion"]) - 1],
-                extra={
-                    "intensity": ("normal", "strong")[int(match["intensity"]) - 1],
-                    "repetition": match["repetition"],
-                },
-            )
-        )
-    _report_missing(found)
+    found = clips_by_name(root, describe)
+    warn_of_missing("ravdess", (u.speaker for u in found), CLIPS)
+    sung = sum(describe_clip(path, "song") is not None for path in audio_files(root))
+    if sung:
+        _log.info("ravdess: %d sung clips are left out; they are the corpus ravdess_song", sung)
     return found
 
 
-def _report_missing(found: list[Utterance]) -> None:
-    clips = Counter(u.speaker for u in found)
-    short = [actor for actor in ACTORS if clips[actor] < CLIPS_PER_ACTOR]
-    if found and short:
-        _log.warning(
-            "ravdess: %d of %d spoken clips found; incomplete: actor %s",
-            len(found),
-            len(ACTORS) * CLIPS_PER_ACTOR,
-            ", ".join(short),
-        )
+def describe(path: Path) -> Utterance | None:
+    """A spoken clip by its name."""
+    return describe_clip(path, "speech")
+
+
+def describe_clip(path: Path, channel: str) -> Utterance | None:
+    """A clip by its name, if it is of the vocal channel `speech` or `song`."""
+    match = _NAME.fullmatch(path.stem)
+    if not match or CHANNELS[match["channel"]] != channel:
+        return None
+    return Utterance(
+        id=path.stem,
+        path=path,
+        speaker=match["actor"],
+        gender="female" if int(match["actor"]) % 2 == 0 else "male",
+        language="en",
+        sentence=match["statement"],
+        text=STATEMENTS[match["statement"]],
+        label=LABELS[int(match["emotion"]) - 1],
+        extra={
+            "vocal_channel": channel,
+            "intensity": ("normal", "strong")[int(match["intensity"]) - 1],
+            "repetition": match["repetition"],
+        },
+    )

@@ -7,11 +7,10 @@ speaker number counts within a gender, so gender and number together make the 29
 
 from __future__ import annotations
 
-import logging
 import re
 from typing import TYPE_CHECKING
 
-from embedcache.corpora import Example, audio_files, clip_ids
+from embedcache.corpora import Example, clips_by_name, warn_of_missing
 from embedcache.utterance import Utterance
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ CITATION = (
     "S. Latif, A. Qayyum, M. Usman, J. Qadir (2018), Cross Lingual Speech Emotion Recognition: "
     "Urdu vs. Western Languages, FIT 2018, arXiv 1812.10411"
 )
-CLIPS = 400
+CLIPS = dict.fromkeys(LABELS, 100)
 
 EXAMPLE = Example(
     audio=("Angry/SM4_F2_A054.wav", "Happy/SF4_F1_H0100.wav"),
@@ -42,27 +41,26 @@ EXAMPLE = Example(
 )
 
 _NAME = re.compile(r"S(?P<gender>[MF])(?P<speaker>\d+)_F\d+_(?P<emotion>[AHNS])0\d+", re.IGNORECASE)
-_log = logging.getLogger(__name__)
 
 
 def parse(root: Path) -> list[Utterance]:
     """Every clip under `root` whose name follows the grammar."""
-    paths = [path for path in audio_files(root) if _NAME.fullmatch(path.stem)]
-    found = []
-    for name, path in zip(clip_ids(paths, root), paths, strict=True):
-        match = _NAME.fullmatch(path.stem)
-        assert match
-        gender = match["gender"].upper()
-        found.append(
-            Utterance(
-                id=name,
-                path=path,
-                speaker=f"{gender}{int(match['speaker'])}",
-                gender="female" if gender == "F" else "male",
-                language="ur",
-                label=next(x for x in LABELS if x[0] == match["emotion"].lower()),
-            )
-        )
-    if found and len(found) < CLIPS:
-        _log.warning("urdu: %d of %d clips found", len(found), CLIPS)
+    found = clips_by_name(root, describe)
+    warn_of_missing("urdu", (u.label for u in found), CLIPS)
     return found
+
+
+def describe(path: Path) -> Utterance | None:
+    """A clip by its name."""
+    match = _NAME.fullmatch(path.stem)
+    if not match:
+        return None
+    gender = match["gender"].upper()
+    return Utterance(
+        id=path.stem,
+        path=path,
+        speaker=f"{gender}{int(match['speaker'])}",
+        gender="female" if gender == "F" else "male",
+        language="ur",
+        label=next(x for x in LABELS if x[0] == match["emotion"].lower()),
+    )

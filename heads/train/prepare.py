@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from embedcache.corpora import label_order, official_folds
+from embedcache.corpora import label_order
 from embedcache.errors import SerError, UsageError
 from embedcache.store.cache import find_cache
 from embedcache.store.reader import CacheReader
@@ -112,7 +112,7 @@ def prepare(config: RunConfig) -> Prepared:
         strata=_strata(utterances, targets),
         speakers=[u.speaker for u in utterances],
         sessions=[u.session for u in utterances],
-        official=official_folds(config.corpus),
+        official=[u.folds for u in utterances],
     )
     folds = split(config.protocol, table, config.folds, config.seed)
     untested = len(utterances) - len(set().union(*(fold.test.tolist() for fold in folds)))

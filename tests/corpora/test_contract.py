@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import soundfile
 
-from embedcache.corpora import Corpus, label_order, load_corpus, official_folds, read_corpus
+from embedcache.corpora import Corpus, label_order, label_sets, load_corpus, parse, read_corpus
 from embedcache.plugins import plugins
 from embedcache.utterance import Utterance
 
@@ -25,6 +26,12 @@ def corpus(name: str) -> Corpus:
 
 
 @pytest.fixture
+def full_name(name: str, corpus: Corpus) -> str:
+    """As it is typed: some corpora need a name after the colon."""
+    return f"{name}:{corpus.EXAMPLE.name}" if corpus.EXAMPLE.name else name
+
+
+@pytest.fixture
 def root(corpus: Corpus, tmp_path: Path) -> Path:
     """The plug-in's own example as a tree of files."""
     return build(corpus, tmp_path / "root")
@@ -39,82 +46,159 @@ def build(corpus: Corpus, root: Path) -> Path:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         form = {".wav": "WAV", ".flac": "FLAC"}[Path(path).suffix.lower()]
         soundfile.write(root / path, [0.0, 0.1] * 8000, 16_000, format=form)
+    write_example = getattr(corpus, "write_example", None)
+    if write_example:
+        write_example(root)
     return root
 
 
-def test_the_example_is_found_whole_and_nothing_else(corpus: Corpus, root: Path) -> None:
-    assert {u.id for u in corpus.parse(root)} == set(corpus.EXAMPLE.expected)
+@pytest.fixture
+def found(corpus: Corpus, full_name: str, root: Path) -> list[Utterance]:
+    return parse(corpus, full_name, root)
 
 
-def test_the_example_fills_the_expected_fields(corpus: Corpus, root: Path) -> None:
-    found = {u.id: u for u in corpus.parse(root)}
+def test_the_example_is_found_whole_and_nothing_else(
+    corpus: Corpus, found: list[Utterance]
+) -> None:
+    assert {u.id for u in found} == set(corpus.EXAMPLE.expected)
+
+
+def test_the_example_fills_the_expected_fields(
+    corpus: Corpus, found: list[Utterance], root: Path
+) -> None:
+    by_id = {u.id: u for u in found}
     for name, fields in corpus.EXAMPLE.expected.items():
         for field, value in fields.items():
             wanted = root / str(value) if field == "path" else value
-            assert getattr(found[name], field) == wanted, (name, field)
+            assert getattr(by_id[name], field) == wanted, (name, field)
 
 
-def test_labels_are_those_that_it_declares(corpus: Corpus, root: Path) -> None:
+def test_labels_are_those_that_it_declares(corpus: Corpus, found: list[Utterance]) -> None:
     if corpus.LABELS:
-        assert {u.label for u in corpus.parse(root)} <= {*corpus.LABELS, None}
+        assert {u.label for u in found} <= {*corpus.LABELS, None}
+        assert {label for u in found for label in u.votes} <= set(corpus.LABELS)
 
 
 def test_licence_citation_and_layout_are_stated(corpus: Corpus) -> None:
     assert corpus.LICENCE and corpus.CITATION and corpus.LAYOUT
 
 
-def test_parsing_twice_gives_the_same_in_the_same_order(corpus: Corpus, root: Path) -> None:
-    assert corpus.parse(root) == corpus.parse(root)
+def test_parsing_twice_gives_the_same_in_the_same_order(
+    corpus: Corpus, full_name: str, found: list[Utterance], root: Path
+) -> None:
+    assert parse(corpus, full_name, root) == found
 
 
-def test_an_empty_folder_says_what_was_looked_for(name: str, tmp_path: Path) -> None:
+def test_an_empty_folder_says_what_was_looked_for(full_name: str, tmp_path: Path) -> None:
     with pytest.raises(Exception, match=r"looks for|annotations\.csv"):
-        read_corpus(name, tmp_path)
+        read_corpus(full_name, tmp_path)
 
 
-def test_a_missing_root_says_what_was_looked_for(name: str, tmp_path: Path) -> None:
+def test_a_missing_root_says_what_was_looked_for(full_name: str, tmp_path: Path) -> None:
     with pytest.raises(Exception, match="does not exist.*looks for"):
-        read_corpus(name, tmp_path / "nowhere")
+        read_corpus(full_name, tmp_path / "nowhere")
 
 
-def test_speakers_carry_the_corpus_name(name: str, root: Path) -> None:
-    for utterance in read_corpus(name, root):
-        assert utterance.speaker is None or utterance.speaker.startswith(f"{name}/")
+def test_speakers_carry_the_corpus_name(name: str, full_name: str, root: Path) -> None:
+    prefix = full_name.partition(":")[2] or name
+    for utterance in read_corpus(full_name, root):
+        assert utterance.speaker is None or utterance.speaker.startswith(f"{prefix}/")
+
+
+def require_known_layout(name: str) -> None:
+    if name in ("folder", "manifest", "synthetic"):
+        pytest.skip("the layout below the root is the user's own word")
 
 
 def test_archives_unpacked_one_level_deeper_are_found(
-    name: str, corpus: Corpus, tmp_path: Path
+    name: str, full_name: str, corpus: Corpus, tmp_path: Path
 ) -> None:
-    if name in ("folder", "manifest", "synthetic"):
-        pytest.skip("the layout below the root is the user's own word")
+    require_known_layout(name)
     build(corpus, tmp_path / "outer" / "inner")
-    assert {u.id for u in read_corpus(name, tmp_path / "outer")} == set(corpus.EXAMPLE.expected)
+    found = read_corpus(full_name, tmp_path / "outer")
+    assert {u.id for u in found} == set(corpus.EXAMPLE.expected)
+
+
+@pytest.mark.parametrize("suffix", [".flac", ".WAV"])
+def test_audio_of_another_suffix_is_found(
+    name: str, full_name: str, corpus: Corpus, root: Path, suffix: str
+) -> None:
+    require_known_layout(name)
+    for path in corpus.EXAMPLE.audio:
+        (root / path).rename((root / path).with_suffix(suffix))
+    found = read_corpus(full_name, root)
+    assert {u.id for u in found} == set(corpus.EXAMPLE.expected)
+    assert all(u.path.is_file() for u in found)
+
+
+@pytest.mark.parametrize("case", [str.upper, str.lower])
+def test_names_in_upper_or_lower_case_are_found(
+    name: str, full_name: str, corpus: Corpus, tmp_path: Path, case: Callable[[str], str]
+) -> None:
+    require_known_layout(name)
+    root = build(corpus, tmp_path / "root")
+    before = parse(corpus, full_name, root)
+    for path in corpus.EXAMPLE.audio:
+        cased = root / case(path)
+        cased.parent.mkdir(parents=True, exist_ok=True)
+        (root / path).rename(cased)
+
+    def told(utterances: list[Utterance]) -> list[tuple[str, ...]]:
+        return sorted(
+            (str(u.speaker).lower(), str(u.gender), str(u.label), str(u.sentence).lower())
+            for u in utterances
+        )
+
+    assert told(parse(corpus, full_name, root)) == told(before)
 
 
 def test_a_symbolic_link_to_the_corpus_is_followed(
-    name: str, corpus: Corpus, root: Path, tmp_path: Path
+    full_name: str, corpus: Corpus, root: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "link").symlink_to(root, target_is_directory=True)
-    assert len(read_corpus(name, tmp_path / "link")) == len(corpus.EXAMPLE.expected)
+    assert len(read_corpus(full_name, tmp_path / "link")) == len(corpus.EXAMPLE.expected)
 
 
-def test_appledouble_leftovers_are_ignored(name: str, corpus: Corpus, root: Path) -> None:
+def test_appledouble_leftovers_are_ignored(full_name: str, corpus: Corpus, root: Path) -> None:
     for path in corpus.EXAMPLE.audio:
         (root / path).with_name(f"._{Path(path).name}").write_bytes(b"\x00\x05\x16\x07")
-    assert len(read_corpus(name, root)) == len(corpus.EXAMPLE.expected)
+    for path in corpus.EXAMPLE.text:
+        (root / path).with_name(f"._{Path(path).name}").write_bytes(b"\x00\x05\x16\x07")
+    assert len(read_corpus(full_name, root)) == len(corpus.EXAMPLE.expected)
 
 
-def test_official_folds_share_no_speaker_and_bear_the_corpus_name(name: str) -> None:
-    folds = official_folds(name)
-    speakers = [speaker for fold in folds for speaker in fold]
+def test_folds_have_roles_and_official_folds_share_no_speaker(
+    corpus: Corpus, full_name: str, root: Path
+) -> None:
+    for utterance in read_corpus(full_name, root):
+        assert set(utterance.folds.values()) <= {"train", "val", "test"}
+    speakers = [speaker for fold in getattr(corpus, "OFFICIAL_FOLDS", ()) for speaker in fold]
     assert len(speakers) == len(set(speakers))
-    assert all(speaker.startswith(f"{name}/") for speaker in speakers)
 
 
-def test_label_order_is_the_plugins(name: str, corpus: Corpus) -> None:
-    assert label_order(name) == tuple(corpus.LABELS)
+def test_label_order_is_the_plugins(full_name: str, corpus: Corpus) -> None:
+    assert label_order(full_name) == tuple(corpus.LABELS)
 
 
-def test_utterances_survive_json(corpus: Corpus, root: Path) -> None:
-    for utterance in corpus.parse(root):
+def test_label_sets_have_a_version_and_classes_of_known_labels(
+    full_name: str, corpus: Corpus
+) -> None:
+    for label_set in label_sets(full_name).values():
+        assert label_set["version"] >= 1
+        assert set(label_set["classes"]) <= set(corpus.LABELS)
+        assert len(set(label_set["classes"].values())) >= 2
+
+
+def test_a_grammar_describes_what_the_parser_finds(
+    corpus: Corpus, full_name: str, found: list[Utterance]
+) -> None:
+    describe = getattr(corpus, "describe", None)
+    for utterance in found if describe else ():
+        told = describe(utterance.path)
+        assert told.speaker == utterance.speaker
+        assert told.gender == utterance.gender
+
+
+def test_utterances_survive_json(found: list[Utterance]) -> None:
+    for utterance in found:
         assert Utterance.from_json(utterance.to_json()) == utterance

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from embedcache.corpora import official_folds, read_corpus
+from embedcache.corpora import read_corpus
 from tests.material import real_data
 
 
@@ -30,7 +30,7 @@ def test_ravdess_names_the_actors_that_are_missing(caplog: pytest.LogCaptureFixt
     assert len(found) == 120
     (record,) = caplog.records
     assert "120 of 1440" in record.getMessage()
-    assert "02, 03" in record.getMessage() and " 20" not in record.getMessage()
+    assert "02 (0 of 60), 03" in record.getMessage() and " 20 (" not in record.getMessage()
 
 
 def test_ravdess_agrees_with_emobox(ravdess: Path) -> None:
@@ -42,12 +42,13 @@ def test_ravdess_agrees_with_emobox(ravdess: Path) -> None:
 
 
 def test_ravdess_official_folds_are_emobox_folds(ravdess: Path) -> None:
-    by_id = {u.id: u.speaker for u in read_corpus("ravdess", ravdess)}
-    for number, speakers in enumerate(official_folds("ravdess"), start=1):
+    found = read_corpus("ravdess", ravdess)
+    for number in range(1, 7):
         file = f"emobox/ravdess/fold_{number}/ravdess_test_fold_{number}.jsonl"
         text = (real_data("emobox").parent / file).read_text(encoding="utf-8")
         keys = [json.loads(line)["key"] for line in text.splitlines()]
-        assert {by_id[key.removeprefix("ravdess-")] for key in keys} == speakers
+        tested = {u.id for u in found if u.folds[str(number)] == "test"}
+        assert {key.removeprefix("ravdess-") for key in keys} == tested
 
 
 def test_urdu_is_whole(urdu: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -7,12 +7,20 @@ import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
-from embedcache.corpora import official_folds
+from embedcache.corpora.ravdess import OFFICIAL_FOLDS
 from embedcache.errors import UsageError
 from heads.splits import PROTOCOLS, Fold, SplitTable, shared_speakers, split
 
 varied = settings(deadline=None, max_examples=80)
 NO_REST = "speakers that are not tested"
+
+
+def speaker_folds(speakers, *tests):
+    """Roles of utterances in folds that are told by their test speakers."""
+    return [
+        {str(n): "test" if speaker in test else "train" for n, test in enumerate(tests, start=1)}
+        for speaker in speakers
+    ]
 
 
 @st.composite
@@ -31,7 +39,10 @@ def tables(draw):
         strata=strata,
         speakers=shuffled,
         sessions=[f"session{int(name[1:]) % 3}" for name in shuffled],
-        official=tuple(frozenset(f"s{s}" for s in range(speakers) if s % 4 == f) for f in range(4)),
+        official=[
+            {str(f): "test" if int(name[1:]) % 4 == f else "train" for f in range(4)}
+            for name in shuffled
+        ],
     )
 
 
@@ -136,17 +147,58 @@ def test_official_folds_test_the_published_speakers():
         strata=["x"] * 8,
         speakers=list("aabbccdd"),
         sessions=[None] * 8,
-        official=(frozenset("ad"), frozenset("bc")),
+        official=speaker_folds("aabbccdd", "ad", "bc"),
     )
     tests = [fold.test.tolist() for fold in split("official", table, 5, 0)]
     assert tests == [[0, 1, 6, 7], [2, 3, 4, 5]]
 
 
+def test_published_folds_are_taken_in_the_order_of_their_numbers():
+    official = [{str(n): "test" if n == i else "train" for n in range(1, 12)} for i in range(1, 12)]
+    table = SplitTable(
+        strata=["x"] * 11, speakers=list("abcdefghijk"), sessions=[None] * 11, official=official
+    )
+    assert [fold.test.tolist() for fold in split("official", table, 5, 0)] == [
+        [i] for i in range(11)
+    ]
+
+
+def test_a_published_split_into_three_is_taken_as_it_is():
+    roles = ["train", "test", "val", "train", "test", "val", "", "train"]
+    table = SplitTable(
+        strata=["x"] * 8,
+        speakers=[None] * 8,
+        sessions=[None] * 8,
+        official=[{"official": role} if role else {} for role in roles],
+    )
+    (fold,) = split("official", table, 5, 0)
+    assert [part.tolist() for part in (fold.train, fold.val, fold.test)] == [
+        [0, 3, 7],
+        [2, 5],
+        [1, 4],
+    ]
+
+
+def test_where_a_published_fold_shares_speakers_validation_does_so_too():
+    """EmoBox's folds of EMO-DB, CREMA-D, TESS and URDU: everyone in training and in test."""
+    speakers = list("abcd") * 10
+    table = SplitTable(
+        strata=["x"] * 40,
+        speakers=speakers,
+        sessions=[None] * 40,
+        official=[{"1": "test" if i < 8 else "train"} for i in range(40)],
+    )
+    (fold,) = split("official", table, 5, 0)
+    assert fold.test.tolist() == list(range(8))
+    assert sorted([*fold.train, *fold.val]) == list(range(8, 40))
+    assert {speakers[i] for i in fold.val} & {speakers[i] for i in fold.train}
+    assert shared_speakers(fold, speakers) == set("abcd")
+
+
 def test_ravdess_has_the_six_folds_of_emobox():
     """Z. Ma et al. (2024), arXiv 2406.07162: six folds of four actors, who are all 24."""
-    folds = official_folds("ravdess")
-    assert [len(fold) for fold in folds] == [4] * 6
-    assert set().union(*folds) == {f"ravdess/{actor:02}" for actor in range(1, 25)}
+    assert [len(fold) for fold in OFFICIAL_FOLDS] == [4] * 6
+    assert set().union(*OFFICIAL_FOLDS) == {f"{actor:02}" for actor in range(1, 25)}
 
 
 def test_random_shares_speakers_and_says_which():
@@ -217,9 +269,15 @@ def small(**changes):
         ("official", small(), 2, "--protocol official: this corpus has no published folds"),
         (
             "official",
-            small(official=(frozenset("a"), frozenset("z"))),
+            small(speakers=list("abcd"), official=speaker_folds("abcd", "ab", "z")),
             2,
-            "the cache lacks all speakers of a published fold; extract the whole corpus",
+            "the cache lacks all test utterances of fold 2; extract the whole corpus",
+        ),
+        (
+            "official",
+            small(official=speaker_folds("aabb", "ab")),
+            2,
+            "the cache lacks all training utterances of fold 1; extract the whole corpus",
         ),
         ("random", small(), 5, "--folds 5: there are 4 utterances"),
         (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -72,8 +74,17 @@ def test_the_cache_must_be_of_the_corpus(run_config, planted_cache):
         prepare(run_config(corpus="manifest:other"))
 
 
-def test_utterances_beyond_the_published_folds_are_counted(run_config, monkeypatch, caplog):
-    folds = tuple(frozenset({f"planted/s{s}"}) for s in range(6))  # of eight speakers
-    monkeypatch.setattr("heads.train.prepare.official_folds", lambda corpus: folds)
-    prepare(run_config(protocol="official"))
+def test_utterances_beyond_the_published_folds_are_counted(
+    run_config, plant, write_cache, tmp_path, caplog
+):
+    utterances, frames = plant()
+    folds = [f"planted/s{s}" for s in range(6)]  # of eight speakers
+    listed = [
+        replace(u, folds={name: "test" if u.speaker == name else "train" for name in folds})
+        if u.speaker in folds
+        else u
+        for u in utterances
+    ]
+    cache = write_cache(tmp_path / "cache", listed, frames)
+    prepare(run_config(cache=cache, protocol="official"))
     assert "24 of 96 utterances stand in no test fold" in caplog.text
