@@ -67,10 +67,12 @@ __all__ = [
     "read_corpus",
     "relative_ids",
     "split_name",
+    "warn_of_left_out",
     "warn_of_missing",
 ]
 
 _MOST_NAMED = 30
+_FEW = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +224,14 @@ def warn_of_missing(corpus: str, parts: Iterable[str | None], expected: Mapping[
             ", ".join(odd[:_MOST_NAMED]),
             more,
         )
+
+
+def warn_of_left_out(corpus: str, what: str, names: Sequence[str]) -> None:
+    """Warn of clips that a parser leaves out, with the first of their names."""
+    if names:
+        shown = ", ".join(names[:_FEW])
+        more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
+        _log.warning("%s: left out: %d %s: %s%s", corpus, len(names), what, shown, more)
 
 
 def _require_unique_ids(utterances: Sequence[Utterance]) -> None:

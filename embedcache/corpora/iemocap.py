@@ -15,16 +15,21 @@ from __future__ import annotations
 
 import logging
 import re
-from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from embedcache.corpora import Example, audio_files, files_below, warn_of_missing
+from embedcache.corpora import (
+    Example,
+    audio_files,
+    files_below,
+    warn_of_left_out,
+    warn_of_missing,
+)
 from embedcache.errors import SerError
 from embedcache.utterance import Utterance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
     from pathlib import Path
 
 LAYOUT = (
@@ -153,6 +158,9 @@ EXAMPLE = Example(
             "A-E1:\tval 3; act 2; dom  3;\t()\n"
             "A-F1:\tval 3; act 2; dom  2;\t()\n\n"
         ),
+        "Session2/dialog/transcriptions/Ses02F_impro09.txt": (
+            "Ses02F_impro09_M000 [003.1000-005.4750]: How long is that going to take?\nM: Well.\n"
+        ),
         f"{_EVALUATION}/Self-evaluation/Ses02F_impro09_f.txt": "Ses02F_impro09_F000 :Neutral; ()\n",
     },
     expected={
@@ -162,6 +170,7 @@ EXAMPLE = Example(
             "gender": "male",
             "session": "2",
             "language": "en",
+            "text": "How long is that going to take?",
             "label": "frustrated",
             "votes": {"angry": 0.5, "frustrated": 2.5},
             "self_votes": {"angry": 1.0},
@@ -187,6 +196,7 @@ EXAMPLE = Example(
     },
 )
 
+_DIMENSIONS = ("valence", "arousal", "dominance")
 _NAME = re.compile(
     r"Ses0(?P<session>[1-5])[FM]_(?P<part>impro|script)\w+_(?P<who>[FM])\d+", re.IGNORECASE
 )
@@ -199,13 +209,21 @@ _ATTRIBUTE = re.compile(
     r"A-(?P<rater>[EFM]\d+):\s*val\s*(?P<valence>\d?)\s*;\s*act\s*(?P<arousal>\d?)\s*;"
     r"\s*dom\s*(?P<dominance>\d?)\s*;?.*"
 )
-_MOST_NAMED = 5
+_TRANSCRIPT = re.compile(r"(?P<name>\S+)\s+\[[^\]]*\]\s*:\s*(?P<text>.*?)\s*")
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class _Block:
-    """One utterance's lines: the summary, then what each evaluator wrote."""
+    """One utterance's lines: the summary, then what each evaluator wrote.
+
+    Attributes:
+        summary: The first line.
+        votes: Of the external evaluators.
+        self_votes: Of the actors, for themselves.
+        raters: Each evaluator's categories, as text.
+        self_dimensions: What the actors gave themselves for valence, arousal, dominance.
+    """
 
     summary: re.Match[str]
     votes: dict[str, float] = field(default_factory=dict)
@@ -215,22 +233,29 @@ class _Block:
 
 
 def parse(root: Path) -> list[Utterance]:
-    """Every utterance that is annotated and whose audio is there, by session and dialogue."""
-    blocks = _read_annotations(root)
+    """Every utterance that is annotated and whose audio is there, dialogue by dialogue.
+
+    Raises:
+        SerError: A summary line does not follow the grammar.
+    """
+    texts = files_below(root, frozenset({".txt"}))
+    blocks = [block for path in _dialogues(texts, "emoevaluation") for block in _read_blocks(path)]
+    said = _read_transcripts(_dialogues(texts, "transcriptions"))
     audio = {path.stem.lower(): path for path in audio_files(root) if _NAME.fullmatch(path.stem)}
-    found = []
-    silent = []
+    found, silent = [], []
     for block in blocks:
-        path = audio.pop(block.summary["name"].lower(), None)
+        name = block.summary["name"]
+        path = audio.pop(name.lower(), None)
         if path:
-            found.append(_utterance(block, path))
+            found.append(replace(_utterance(block, path), text=said.get(name.lower())))
         else:
-            silent.append(block.summary["name"])
-    _report("annotated utterances have no audio file and are left out", silent)
-    _report("audio files have no annotation and are left out", sorted(p.stem for p in audio.values()))
+            silent.append(name)
+    if found:
+        warn_of_left_out("iemocap", "annotated utterances without an audio file", silent)
+        unknown = sorted(path.stem for path in audio.values())
+        warn_of_left_out("iemocap", "audio files without an annotation", unknown)
     warn_of_missing("iemocap", (u.session for u in found), SESSIONS)
-    if len(found) >= sum(SESSIONS.values()):
-        warn_of_missing("iemocap", (u.label or "no majority" for u in found), CLASSES)
+    warn_of_missing("iemocap", (u.label or "no majority" for u in found), CLASSES)
     return found
 
 
@@ -255,9 +280,9 @@ def describe(path: Path) -> Utterance | None:
 
 
 def _utterance(block: _Block, path: Path) -> Utterance:
-    told = describe(path)
-    assert told  # the path's name has matched
     summary = block.summary
+    told = describe(path.with_stem(summary["name"]))
+    assert told  # the name has matched
     extra = {
         **told.extra,
         "start_in_dialog_s": summary["start"],
@@ -267,67 +292,70 @@ def _utterance(block: _Block, path: Path) -> Utterance:
     }
     return replace(
         told,
-        id=summary["name"],
+        path=path,
         label=_CODES[summary["code"]],
         votes=block.votes,
         self_votes=block.self_votes,
-        dimensions={n: float(summary[n]) for n in ("valence", "arousal", "dominance")},
+        dimensions={name: float(summary[name]) for name in _DIMENSIONS},
         extra=extra,
     )
 
 
-def _read_annotations(root: Path) -> list[_Block]:
-    """The blocks of all dialogues, in the order of their files; a dialogue is read once."""
-    blocks: list[_Block] = []
-    seen: set[str] = set()
-    for path in files_below(root, frozenset({".txt"})):
-        # Folders beside these files hold each evaluator's own lists, in another grammar.
-        if path.parent.name.lower() == "emoevaluation" and path.stem.lower() not in seen:
-            seen.add(path.stem.lower())
-            blocks += _read_dialogue(path)
-    return blocks
+def _dialogues(texts: Iterable[Path], folder: str) -> Iterable[Path]:
+    """The text files of a folder `EmoEvaluation` or `transcriptions`, each dialogue once.
+
+    Folders below it hold each evaluator's own lists, in another grammar.
+    """
+    once = {path.stem.lower(): path for path in texts if path.parent.name.lower() == folder}
+    return once.values()
 
 
-def _read_dialogue(path: Path) -> list[_Block]:
+def _read_transcripts(paths: Iterable[Path]) -> dict[str, str]:
+    matches = (_TRANSCRIPT.fullmatch(line) for path in paths for line in _lines(path))
+    return {match["name"].lower(): match["text"] for match in matches if match and match["text"]}
+
+
+def _read_blocks(path: Path) -> list[_Block]:
+    """The utterances of one dialogue.
+
+    Raises:
+        SerError: A summary line does not follow the grammar.
+    """
     blocks: list[_Block] = []
-    text = path.read_text(encoding="utf-8", errors="replace")
-    for number, line in enumerate(text.split("\n"), start=1):
+    for number, line in enumerate(_lines(path), start=1):
         if line.startswith("["):
-            summary = _SUMMARY.fullmatch(line.rstrip("\r"))
+            summary = _SUMMARY.fullmatch(line)
             if not summary or summary["code"] not in _CODES or not _NAME.fullmatch(summary["name"]):
                 raise SerError(
-                    f"{path} line {number}: not a summary like '[6.2 - 8.2]<tab>"
-                    f"Ses01F_impro01_F000<tab>neu<tab>[2.5, 2.5, 2.5]': {line.strip()[:80]!r}"
+                    f"{path} line {number} is no summary like [6.2 - 8.2]<tab>Ses01F_impro01_F000"
+                    f"<tab>neu<tab>[2.5, 2.5, 2.5]: {line[:80]!r}"
                 )
             blocks.append(_Block(summary))
-        elif blocks and line.startswith(("C-", "A-")):
-            if not _add_line(blocks[-1], line.rstrip()):
-                _log.warning("%s line %d is not understood: %s", path, number, line.strip()[:80])
+        elif blocks and line.startswith(("C-", "A-")) and not _count(blocks[-1], line):
+            _log.warning("%s line %d is not understood and not counted: %s", path, number, line)
     return blocks
 
 
-def _add_line(block: _Block, line: str) -> bool:
-    """Count an evaluator's line; False where it follows no known grammar."""
+def _count(block: _Block, line: str) -> bool:
+    """Take over an evaluator's line; False where it follows no known grammar."""
     if match := _CATEGORY.fullmatch(line):
-        words = [word.strip().lower() for word in match["words"].split(";") if word.strip()]
+        words = [word.strip().lower() for word in match["words"].split(";")]
         labels = list(dict.fromkeys(_WORDS[word] for word in words if word in _WORDS))
-        if not labels or len(labels) < len(set(words) & set(_WORDS)):
-            labels = labels or []
-        votes = block.votes if match["rater"][0] == "E" else block.self_votes
+        votes = block.votes if match["rater"].startswith("E") else block.self_votes
         for label in labels:
             votes[label] = votes.get(label, 0.0) + 1 / len(labels)
         block.raters.append(f"{match['rater']}={'+'.join(labels)}")
-        return bool(labels) and all(word in _WORDS for word in words)
+        known = all(word in _WORDS for word in words if word)
+        return bool(labels) and (known or "other" in labels)  # free text may follow Other
     if match := _ATTRIBUTE.fullmatch(line):
-        if match["rater"][0] != "E":
-            told = {n: match[n] for n in ("valence", "arousal", "dominance") if match[n]}
+        if not match["rater"].startswith("E"):
+            told = {name: match[name] for name in _DIMENSIONS if match[name]}
             block.self_dimensions = {f"self_{name}": value for name, value in told.items()}
         return True
     return False
 
 
-def _report(what: str, names: Sequence[str]) -> None:
-    if names:
-        shown = ", ".join(names[:_MOST_NAMED])
-        more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-        _log.warning("iemocap: %d %s: %s%s", len(names), what, shown, more)
+def _lines(path: Path) -> list[str]:
+    """The lines of a text file; a few hold bytes that are no UTF-8."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return [line.rstrip() for line in text.split("\n")]

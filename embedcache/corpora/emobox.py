@@ -1,0 +1,248 @@
+"""EmoBox's lists: any of its 32 corpora by its metadata, with its official folds.
+
+`emobox:NAME` reads `NAME.jsonl`, the fold lists `fold_<n>/NAME_{train,valid,test}_fold_<n>.jsonl`
+and `label_map.json` of EmoBox's folder `data/NAME` (github.com/emo-box/EmoBox), found anywhere
+under the root together with the audio that they name; the root is best a checkout of EmoBox with
+its folder `downloads`. Where a fold lists no training part, that is all that it does not test.
+
+Speaker, gender and the like come from the plug-in of the same name where there is one: for IEMOCAP
+EmoBox's own speaker is the side of the motion-capture markers, which is the wrong one for half of
+the utterances. For other corpora it is taken from EmoBox's `data.seg.wrd.stm`, where that is there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter, defaultdict
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from embedcache.corpora import Example, audio_files, files_below, load_corpus, warn_of_left_out
+from embedcache.errors import SerError, UsageError
+from embedcache.plugins import plugins
+from embedcache.utterance import Utterance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+NAMED = True
+LAYOUT = (
+    "EmoBox's data/NAME/NAME.jsonl with its fold_1 and so on, and the audio files that it names, "
+    "such as downloads/NAME/...; give the folder that holds both"
+)
+LABELS: tuple[str, ...] = ()
+LICENCE = "the lists: MIT by their README's badge; each corpus keeps its own"
+CITATION = (
+    "Z. Ma, M. Chen, H. Zhang, Z. Zheng, W. Chen, X. Li, J. Ye, X. Chen, T. Hain (2024), EmoBox: "
+    "Multilingual Multi-corpus Speech Emotion Recognition Toolkit and Benchmark, Interspeech 2024, "
+    "arXiv 2406.07162"
+)
+
+_META = "data/ravdess"
+_ROWS = (
+    '{"key": "ravdess-03-01-05-01-02-01-11", "dataset": "ravdess", "wav": "downloads/ravdess/'
+    'Actor_11/03-01-05-01-02-01-11.wav", "length": 1.0, "emo": "Angry", "channel": 1}\n',
+    '{"key": "ravdess-03-01-06-01-02-01-04", "dataset": "ravdess", "wav": "downloads/ravdess/'
+    'Actor_04/03-01-06-01-02-01-04.wav", "length": 1.0, "emo": "Fearful", "channel": 1}\n',
+)
+EXAMPLE = Example(
+    name="ravdess",
+    audio=(
+        "downloads/ravdess/Actor_11/03-01-05-01-02-01-11.wav",
+        "downloads/ravdess/Actor_04/03-01-06-01-02-01-04.wav",
+    ),
+    ignored=("downloads/ravdess/Actor_04/03-01-06-01-02-02-04.wav", "downloads/urdu/x.wav"),
+    text={
+        f"{_META}/ravdess.jsonl": "".join(_ROWS),
+        f"{_META}/label_map.json": '{"Angry": "Angry", "Fearful": "Fear"}',
+        f"{_META}/fold_1/ravdess_test_fold_1.jsonl": _ROWS[0],
+        f"{_META}/fold_1/ravdess_train_fold_1.jsonl": _ROWS[1],
+        # An old twin of a list, in another grammar.
+        f"{_META}/fold_1/ravdess_test_fold1.jsonl": '{"key": "ravdess-x", "audio": "x.wav"}\n',
+    },
+    expected={
+        "03-01-05-01-02-01-11": {
+            "path": "downloads/ravdess/Actor_11/03-01-05-01-02-01-11.wav",
+            "speaker": "11",
+            "gender": "male",
+            "language": "en",
+            "label": "angry",
+            "folds": {"1": "test"},
+        },
+        "03-01-06-01-02-01-04": {"speaker": "04", "label": "fear", "folds": {"1": "train"}},
+    },
+)
+
+_ROLES = {"train": "train", "valid": "val", "test": "test"}
+_SPEAKER = re.compile(r"<id=(?P<key>.*?),.*?\bspk=(?P<speaker>[^,>]*)")
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One line of a list.
+
+    Attributes:
+        key: EmoBox's own name of the utterance.
+        wav: The audio file's path in EmoBox's layout.
+        emotion: The corpus's code of the emotion.
+    """
+
+    key: str
+    wav: PurePosixPath
+    emotion: str
+
+
+def parse_named(root: Path, name: str) -> list[Utterance]:
+    """Every utterance of EmoBox's list whose audio is there, in the list's order.
+
+    Raises:
+        UsageError: No list of that name is there.
+        SerError: A list is damaged, or a fold names an utterance that the list does not.
+    """
+    home = _find_list(root, name)
+    if home is None:
+        return []
+    rows = _read_rows(home / f"{name}.jsonl")
+    folds = _read_folds(home, name, rows)
+    labels = _read_labels(home)
+    speakers = _read_speakers(home)
+    paths = _find_audio(rows, root)
+    silent = [row.key for row, path in zip(rows, paths, strict=True) if path is None]
+    warn_of_left_out(f"emobox:{name}", "listed utterances without an audio file", silent)
+    names = Counter(row.wav.stem for row in rows)
+    describe = _grammar(name)
+    found = []
+    for row, path in zip(rows, paths, strict=True):
+        if path is None:
+            continue
+        bare = Utterance(id=row.key, path=path, speaker=speakers.get(row.key))
+        told = describe(Path(row.wav)) or bare
+        found.append(
+            replace(
+                told,
+                id=row.wav.stem if names[row.wav.stem] == 1 else row.key,
+                path=path,
+                label=labels.get(row.emotion.lower(), row.emotion.lower()),
+                folds=folds[row.key],
+            )
+        )
+    return found
+
+
+def _find_list(root: Path, name: str) -> Path | None:
+    """The folder that holds a corpus's list; the one nearest to the root, where there are more."""
+    lists = files_below(root, frozenset({".jsonl"})) if root.is_dir() else []
+    homes = [path.parent for path in lists if path.name == f"{name}.jsonl"]
+    if homes:
+        return min(homes, key=lambda home: len(home.parts))
+    others = sorted({p.stem for p in lists if p.stem == p.parent.name})
+    if others:
+        raise UsageError(
+            f"emobox:{name}: {root} holds no list {name}.jsonl; it has {', '.join(others)}"
+        )
+    return None
+
+
+def _read_rows(path: Path) -> list[_Row]:
+    rows = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            record: dict[str, Any] = json.loads(line)
+            row = _Row(str(record["key"]), PurePosixPath(record["wav"]), str(record["emo"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise SerError(
+                f"{path} line {number} is no EmoBox row with key, wav and emo ({error!r})"
+            ) from error
+        rows.append(row)
+    return rows
+
+
+def _read_folds(home: Path, name: str, rows: Sequence[_Row]) -> dict[str, dict[str, str]]:
+    """Each utterance's role in each fold, by its key."""
+    folds: dict[str, dict[str, str]] = {row.key: {} for row in rows}
+    for folder in sorted(home.glob("fold_[0-9]*"), key=lambda p: int(p.name[5:] or 0)):
+        fold = folder.name.removeprefix("fold_")
+        roles: dict[str, str] = {}
+        for part, role in _ROLES.items():
+            path = folder / f"{name}_{part}_fold_{fold}.jsonl"
+            for row in _read_rows(path) if path.is_file() else ():
+                if row.key not in folds:
+                    raise SerError(
+                        f"{path} names '{row.key}', which {name}.jsonl does not list; the lists "
+                        "are of different versions"
+                    )
+                if row.key in roles:
+                    raise SerError(f"{path} names '{row.key}', which stands in another part too")
+                roles[row.key] = role
+        if "test" not in roles.values():
+            continue
+        whole = "train" in roles.values()
+        for key, own in folds.items():
+            if key in roles or not whole:
+                own[fold] = roles.get(key, "train")
+    return folds
+
+
+def _read_labels(home: Path) -> dict[str, str]:
+    """The corpus's codes of emotions, in lower case, to EmoBox's words."""
+    for file in ("label_map.json", "label_dict.json"):
+        path = home / file
+        if path.is_file():
+            try:
+                record: Mapping[str, str] = json.loads(path.read_text(encoding="utf-8"))
+                return {code.lower(): word.lower() for code, word in record.items()}
+            except (ValueError, AttributeError) as error:
+                raise SerError(f"{path} is no JSON object of labels ({error})") from error
+    return {}
+
+
+def _read_speakers(home: Path) -> dict[str, str]:
+    path = home / "data.seg.wrd.stm"
+    if not path.is_file():
+        return {}
+    text = path.read_text(encoding="utf-8", errors="replace")
+    matches = (_SPEAKER.search(line) for line in text.split("\n"))
+    return {match["key"]: match["speaker"] for match in matches if match}
+
+
+def _find_audio(rows: Sequence[_Row], root: Path) -> list[Path | None]:
+    """The file of each row: of those with its name, the one whose path agrees best with the list's.
+
+    Folders are compared from the file upwards, then as a whole, so that `ravdess/Actor_01/x.flac`
+    is found for `downloads/ravdess/audio/Actor_01/x.wav`.
+    """
+    by_stem: dict[str, list[tuple[Path, tuple[str, ...]]]] = defaultdict(list)
+    for path in audio_files(root):
+        parts = tuple(part.lower() for part in path.relative_to(root).parts[:-1])
+        by_stem[path.stem.lower()].append((path, parts))
+    found = []
+    for row in rows:
+        wanted = tuple(part.lower() for part in row.wav.parts[:-1])
+        candidates = by_stem.get(row.wav.stem.lower(), [])
+        best = max(candidates, key=lambda c: _agreement(c[1], wanted), default=None)
+        found.append(best[0] if best else None)
+    return found
+
+
+def _agreement(parts: tuple[str, ...], wanted: tuple[str, ...]) -> tuple[int, int, int]:
+    same = 0
+    for mine, theirs in zip(reversed(parts), reversed(wanted), strict=False):
+        if mine != theirs:
+            break
+        same += 1
+    return same, len(set(parts) & set(wanted)), -len(parts)
+
+
+def _grammar(name: str) -> Callable[[Path], Utterance | None]:
+    """The grammar of names of the plug-in of the same name, where there is one."""
+    if name in plugins("embedcache.corpora"):
+        describe: Callable[[Path], Utterance | None] | None = getattr(
+            load_corpus(name), "describe", None
+        )
+        if describe:
+            return describe
+    return lambda path: None

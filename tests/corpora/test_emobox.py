@@ -1,0 +1,178 @@
+"""EmoBox: the real lists and folds, on real audio where it is there, else on empty files."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from embedcache.corpora import read_corpus
+from embedcache.errors import SerError, UsageError
+from tests.material import real_data
+
+# Folds, and speakers who stand in training and test of some fold; as the lists' own README has it.
+FOLDS = {"ravdess": 6, "iemocap": 5, "savee": 4, "emodb": 5, "tess": 1, "cremad": 1, "urdu": 1}
+
+
+def checkout(name: str, root: Path) -> Path:
+    """A checkout of EmoBox with one corpus, whose audio files are empty."""
+    shutil.copytree(real_data("emobox") / name, root / "data" / name)
+    for row in rows(root / "data" / name / f"{name}.jsonl"):
+        path = root / row["wav"]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return root
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.mark.parametrize("name", FOLDS)
+def test_the_real_lists_are_read_whole(
+    name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = checkout(name, tmp_path)
+    found = {u.path: u for u in read_corpus(f"emobox:{name}", root)}
+    listed = rows(root / "data" / name / f"{name}.jsonl")
+    labels = json.loads((root / "data" / name / "label_map.json").read_text())
+    words = {code.lower(): word.lower() for code, word in labels.items()}
+    assert len(found) == len(listed)
+    assert all(found[root / row["wav"]].label == words[row["emo"].lower()] for row in listed)
+    assert all(u.speaker for u in found.values())
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(("name", "folds"), FOLDS.items())
+def test_the_real_folds_are_taken_as_they_are(name: str, folds: int, tmp_path: Path) -> None:
+    root = checkout(name, tmp_path)
+    found = {u.path: u for u in read_corpus(f"emobox:{name}", root)}
+    for fold in map(str, range(1, folds + 1)):
+        folder = root / "data" / name / f"fold_{fold}"
+        test = {root / r["wav"] for r in rows(folder / f"{name}_test_fold_{fold}.jsonl")}
+        assert {path for path, u in found.items() if u.folds[fold] == "test"} == test
+        assert {u.folds[fold] for u in found.values()} == {"train", "test"}
+        lists = folder / f"{name}_train_fold_{fold}.jsonl"
+        if lists.is_file():
+            train = {root / r["wav"] for r in rows(lists)}
+            assert {path for path, u in found.items() if u.folds[fold] == "train"} == train
+
+
+def test_iemocap_speakers_come_from_the_names(tmp_path: Path) -> None:
+    found = read_corpus("emobox:iemocap", checkout("iemocap", tmp_path))
+    counts = Counter(u.speaker for u in found)
+    assert counts["iemocap/3M"] == 629 and counts["iemocap/4M"] == 503
+    assert Counter(u.label for u in found)["happy"] == 1636
+
+
+def test_real_audio_beside_the_lists_is_found() -> None:
+    """Not at the listed paths: other folders, flac for wav, and two copies of some clips."""
+    root = real_data("emobox").parent
+    found = read_corpus("emobox:ravdess", root)
+    assert len(found) == 1440
+    assert {u.path.relative_to(root).parts[0] for u in found} == {"ravdess"}
+    own = {u.id: u for u in read_corpus("ravdess", root / "ravdess")}
+    assert all(u.speaker == own[u.id].speaker and u.folds == own[u.id].folds for u in found)
+
+
+def small(root: Path, **lists: list[dict[str, str]]) -> Path:
+    """A corpus that no plug-in knows: lists by file name, with `-` for a folder."""
+    for name, content in lists.items():
+        path = root / "data" / "casia" / name.replace("__", "/")
+        path = path.with_name(f"{path.name}.jsonl")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(json.dumps(row) + "\n" for row in content))
+    for row in (r for r in lists.get("casia", []) if "wav" in r):
+        audio = root / row["wav"]
+        audio.parent.mkdir(parents=True, exist_ok=True)
+        audio.touch()
+    return root
+
+
+def row(name: str, emotion: str = "sad") -> dict[str, str]:
+    return {"key": f"casia-{name}", "wav": f"downloads/casia/{name}.wav", "emo": emotion}
+
+
+def test_a_corpus_without_a_plug_in_has_emobox_speakers(tmp_path: Path) -> None:
+    root = small(tmp_path, casia=[row("a/1"), row("b/1")])
+    (root / "data" / "casia" / "data.seg.wrd.stm").write_text(
+        "casia-a/1 1 anna 0 1.5 <id=casia-a/1,lang=en,spk=anna,emotion=sad> sad\n"
+    )
+    found = read_corpus("emobox:casia", root)
+    assert [(u.id, u.speaker, u.label) for u in found] == [
+        ("casia-a/1", "casia/anna", "sad"),
+        ("casia-b/1", None, "sad"),
+    ]
+
+
+def test_three_parts_and_clips_in_none(tmp_path: Path) -> None:
+    everyone = [row(n) for n in "abcd"]
+    root = small(
+        tmp_path,
+        casia=everyone,
+        fold_1__casia_train_fold_1=everyone[:1],
+        fold_1__casia_valid_fold_1=everyone[1:2],
+        fold_1__casia_test_fold_1=everyone[2:3],
+        fold_2__casia_test_fold_2=everyone[3:],
+    )
+    assert [u.folds for u in read_corpus("emobox:casia", root)] == [
+        {"1": "train", "2": "train"},
+        {"1": "val", "2": "train"},
+        {"1": "test", "2": "train"},
+        {"2": "test"},
+    ]
+
+
+def test_missing_audio_is_counted_and_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = small(tmp_path, casia=[row(n) for n in "abc"])
+    (root / "downloads" / "casia" / "b.wav").unlink()
+    assert len(read_corpus("emobox:casia", root)) == 2
+    assert "1 listed utterances without an audio file: casia-b" in caplog.text
+
+
+def test_a_fold_that_names_an_unknown_utterance_is_an_error(tmp_path: Path) -> None:
+    root = small(tmp_path, casia=[row("a")], fold_1__casia_test_fold_1=[row("z")])
+    with pytest.raises(SerError, match=r"casia_test_fold_1\.jsonl names 'casia-z', which casia\.j"):
+        read_corpus("emobox:casia", root)
+
+
+def test_an_utterance_in_two_parts_of_a_fold_is_an_error(tmp_path: Path) -> None:
+    root = small(
+        tmp_path,
+        casia=[row("a")],
+        fold_1__casia_train_fold_1=[row("a")],
+        fold_1__casia_test_fold_1=[row("a")],
+    )
+    with pytest.raises(SerError, match="names 'casia-a', which stands in another part too"):
+        read_corpus("emobox:casia", root)
+
+
+def test_a_damaged_list_is_an_error_with_its_line(tmp_path: Path) -> None:
+    root = small(tmp_path, casia=[row("a"), {"key": "casia-b"}])
+    with pytest.raises(SerError, match=r"casia\.jsonl line 2 is no EmoBox row.*'wav'"):
+        read_corpus("emobox:casia", root)
+
+
+def test_damaged_labels_are_an_error(tmp_path: Path) -> None:
+    root = small(tmp_path, casia=[row("a")])
+    (root / "data" / "casia" / "label_map.json").write_text("{")
+    with pytest.raises(SerError, match=r"label_map\.json is no JSON object of labels"):
+        read_corpus("emobox:casia", root)
+
+
+def test_another_corpus_than_is_there_is_said(tmp_path: Path) -> None:
+    root = small(tmp_path, casia=[row("a")])
+    with pytest.raises(
+        UsageError, match=r"emobox:cafe: .* holds no list cafe\.jsonl; it has casia"
+    ):
+        read_corpus("emobox:cafe", root)
+
+
+def test_a_name_is_needed(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="name the data set, as in emobox:ravdess"):
+        read_corpus("emobox", tmp_path)
