@@ -1,17 +1,21 @@
-"""Utterances to frames: decode, batch, encode, check. Extraction and inference share it.
+"""Utterances to frames: decode, augment, condition, batch, encode, check.
+
+Extraction and inference share it.
 
 Batches follow from the clips' expected lengths alone, so the same clips give the same batches.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from embedcache.audio.augmentation import augment
+from embedcache.audio.conditioning import Conditioning, condition
 from embedcache.audio.decode import read_clip
 from embedcache.errors import ClipError, SerError
 
@@ -20,6 +24,22 @@ if TYPE_CHECKING:
 
     from embedcache.encoders import Encoder, Frames, Samples
     from embedcache.utterance import Utterance
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """One thing to encode.
+
+    Attributes:
+        utterance: Where it is read, and which view of it is wanted.
+        seconds: Its expected duration once it is augmented and conditioned; 0 where unknown.
+        seed: Of what its view draws at random; it follows from the content.
+    """
+
+    utterance: Utterance
+    seconds: float
+    seed: int = 0
+
 
 StoredFrames = npt.NDArray[np.floating[Any]]
 
@@ -32,11 +52,13 @@ class EncodeConfig:
         max_seconds: Longest stretch that is encoded at once; a longer clip is cut into windows.
         max_clips: The most clips in a batch.
         max_batch_seconds: The most audio in a batch, padding included.
+        conditioning: What is done to a clip between decoding and encoding.
     """
 
     max_seconds: float = 60.0
     max_clips: int = 1
     max_batch_seconds: float = 600.0
+    conditioning: Conditioning = field(default_factory=Conditioning)
 
 
 def batch_limits(device: str) -> tuple[int, float]:
@@ -49,27 +71,26 @@ def batch_limits(device: str) -> tuple[int, float]:
 
 
 def encode_clips(
-    encoder: Encoder, clips: Sequence[tuple[Utterance, float]], config: EncodeConfig
+    encoder: Encoder, clips: Sequence[Clip], config: EncodeConfig
 ) -> Iterator[tuple[int, Frames | ClipError]]:
     """Decode and encode clips, in an order of its own.
 
     Args:
         encoder: Loaded.
-        clips: Utterances with their expected durations in seconds.
-        config: Batch and window limits.
+        clips: What to encode.
+        config: Batch and window limits, conditioning.
 
     Yields:
         The clip's position in `clips`, with its frames [L, T, D] or why it has none.
     """
     rate_hz = encoder.spec.rate_hz
     # A clip whose header does not tell its length counts as a long one.
-    expected = [round((seconds or config.max_seconds) * rate_hz) for _, seconds in clips]
+    expected = [round((clip.seconds or config.max_seconds) * rate_hz) for clip in clips]
     for batch in make_batches(expected, config, rate_hz, encoder.spec.pads):
         decoded: dict[int, Samples] = {}
         for index in batch:
-            utterance = clips[index][0]
             try:
-                decoded[index] = _decode(utterance, encoder)
+                decoded[index] = _decode(clips[index], encoder, config.conditioning)
             except ClipError as error:
                 yield index, error
         yield from _encode_decoded(encoder, decoded, config)
@@ -149,16 +170,23 @@ def windows(samples: int, longest: int, hop: int, receptive: int) -> list[tuple[
     return [(start * hop, (end - 1) * hop + receptive) for start, end in pairwise(edges)]
 
 
-def _decode(utterance: Utterance, encoder: Encoder) -> Samples:
-    spec = encoder.spec
-    clip = read_clip(utterance.path, utterance.start_s, utterance.end_s, spec.rate_hz)
-    if not spec.frame_count(len(clip)):
+def _decode(clip: Clip, encoder: Encoder, conditioning: Conditioning) -> Samples:
+    """A clip's samples as the encoder takes them.
+
+    The augmentation stands first: a view is what another recording might have been, and it is
+    conditioned as any recording is.
+    """
+    spec, utterance = encoder.spec, clip.utterance
+    samples = read_clip(utterance.path, utterance.start_s, utterance.end_s, spec.rate_hz)
+    samples = augment(samples, spec.rate_hz, utterance.view, clip.seed)
+    samples = condition(samples, spec.rate_hz, conditioning)
+    if not spec.frame_count(len(samples)):
         raise ClipError(
             "content",
-            f"shorter than one frame: {len(clip)} samples at {spec.rate_hz} Hz, "
+            f"shorter than one frame: {len(samples)} samples at {spec.rate_hz} Hz, "
             f"{spec.id} needs {spec.receptive}",
         )
-    return encoder.prepare(clip)
+    return encoder.prepare(samples)
 
 
 def _encode_decoded(

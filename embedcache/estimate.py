@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from embedcache.encode import EncodeConfig, encode_clips
 from embedcache.request import (
+    clip_of,
     find_serving,
     frames_bytes,
     identify_contents,
@@ -20,9 +21,9 @@ from embedcache.store.inventory import take_inventory
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from embedcache.encode import Clip
     from embedcache.encoders import Encoder
     from embedcache.request import ExtractConfig
-    from embedcache.store.contents import Content
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,7 @@ class Estimate:
         utterances: Number that the corpus lists.
         hours: Of audio, by the files' headers.
         frames_bytes: That the frames of all of them take in the cache.
-        to_encode: Number of contents that are not in the cache yet.
+        to_encode: Number of contents, views included, that are not in the cache yet.
         encode_s: Expected wall-clock seconds to encode those, from a few clips measured now.
     """
 
@@ -51,7 +52,8 @@ def estimate(config: ExtractConfig) -> Estimate:
         UsageError: Something was asked for that does not exist.
         SerError: The corpus cannot be read.
     """
-    _, wanted = requested_utterances(config, generate=False)
+    _, originals = requested_utterances(config, generate=False)
+    wanted = [replace(u, view=view) for view in ("", *config.views) for u in originals]
     encoder = load_requested(config)
     spec = encoder.spec
     parts = key_parts(spec, config)
@@ -63,30 +65,30 @@ def estimate(config: ExtractConfig) -> Estimate:
         state = take_inventory(found[0])
         final = {content for content, skip in state.skips.items() if skip.kind == "content"}
         todo = [c for c in todo if c.id not in state.rows and c.id not in final]
-    seconds = sum(content.seconds for content in contents.values())
+    seconds = sum(c.seconds for c in contents.values() if not c.utterance.view)
     return Estimate(
-        utterances=len(wanted),
+        utterances=len(originals),
         hours=seconds / 3600,
-        frames_bytes=sum(frames_bytes(c.seconds, spec, parts) for c in by_id.values()),
+        frames_bytes=sum(frames_bytes(clip_of(c, config), spec, parts) for c in by_id.values()),
         to_encode=len(todo),
-        encode_s=_measure(encoder, todo, config),
+        encode_s=_measure(encoder, [clip_of(c, config) for c in todo], config),
     )
 
 
-def _measure(encoder: Encoder, contents: Sequence[Content], config: ExtractConfig) -> float:
-    """Expected seconds to encode contents, from three clips around their median length."""
-    ranked = sorted(contents, key=lambda content: content.seconds)
+def _measure(encoder: Encoder, clips: Sequence[Clip], config: ExtractConfig) -> float:
+    """Expected seconds to encode clips, from three of them around their median length."""
+    ranked = sorted(clips, key=lambda clip: clip.seconds)
     middle = len(ranked) // 2
-    sample = [(c.utterance, c.seconds) for c in ranked[max(0, middle - 2) : middle + 2]]
-    seconds = sum(s for _, s in sample[1:])
+    sample = ranked[max(0, middle - 2) : middle + 2]
+    seconds = sum(clip.seconds for clip in sample[1:])
     if not seconds:
         return 0.0
-    encoding = EncodeConfig(config.max_seconds)
+    encoding = EncodeConfig(config.max_seconds, conditioning=config.conditioning)
     list(encode_clips(encoder, sample[:1], encoding))  # the first call also sets things up
     started = time.perf_counter()
     list(encode_clips(encoder, sample[1:], encoding))
     rate = (time.perf_counter() - started) / seconds
-    return rate * sum(content.seconds for content in contents)
+    return rate * sum(clip.seconds for clip in clips)
 
 
 def describe_estimate(config: ExtractConfig) -> str:

@@ -20,6 +20,7 @@ from embedcache.errors import ClipError
 from embedcache.plugins import find
 from embedcache.request import (
     ExtractConfig,
+    clip_of,
     find_or_create,
     frames_bytes,
     identify_contents,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from embedcache.encode import Clip
     from embedcache.encoders import Encoder, EncoderSpec
     from embedcache.utterance import Utterance
 
@@ -52,10 +54,10 @@ class Extraction:
 
     Attributes:
         folder: The cache.
-        utterances: Number that was asked for.
+        utterances: Number that was asked for; views not counted.
         encoded: Number of contents encoded now.
         encoded_s: Their audio, in seconds.
-        skips: Utterances of those asked for that have no frames: id, reason.
+        skips: Utterances and views of those asked for that have no frames: name, reason.
         pending: Number of shards that other workers still have to write.
         load_s: Wall-clock seconds until the encoder was ready.
         identify_s: Wall-clock seconds to hash the audio files.
@@ -83,29 +85,33 @@ def extract(config: ExtractConfig) -> Extraction:
     started = time.perf_counter()
     find("embedcache.engines", "engine", config.engine)
     find_family(config.encoder)
-    corpus, wanted = requested_utterances(config, generate=True)
+    corpus, originals = requested_utterances(config, generate=True)
     encoder = load_requested(config)
     loaded = time.perf_counter()
     folder, meta = find_or_create(config, encoder.spec)
-    contents, unreadable = identify_contents(wanted, config)
-    _list_utterances(folder, corpus, wanted, contents)
+    views = list(dict.fromkeys((*listed_views(folder), *config.views)))
+    contents, unreadable = identify_contents(with_views(originals, views), config)
+    _list_utterances(folder, corpus, originals, views, contents)
     identified = time.perf_counter()
-    by_id = {content.id: content for content in contents.values()}
+    wanted = with_views(originals, config.views)
+    named = [contents[u.name] for u in wanted if u.name in contents]
+    by_id = {content.id: content for content in named}
     _plan(folder, by_id, encoder.spec, meta, config)
     ours, others = _share(folder, by_id, config.worker)
     if any(content not in by_id for shard in ours for content, _ in shard.rows):
-        # An earlier plan dealt contents beyond --limit into these shards.
-        by_id = {content.id: content for content in identify_contents(corpus, config)[0].values()}
+        # An earlier plan dealt contents beyond --limit, or other views, into these shards.
+        everything, _ = identify_contents(with_views(corpus, views), config)
+        by_id = {content.id: content for content in everything.values()}
     if ours and meta.layers != encoder.spec.layers:
         encoder = load_requested(replace(config, layers=",".join(meta.layers)))
     encoded, encoded_s = _run(folder, meta, encoder, ours, by_id, config)
     skips = _list_skipped(folder, contents, unreadable)
     return Extraction(
         folder=folder,
-        utterances=len(wanted),
+        utterances=len(originals),
         encoded=encoded,
         encoded_s=encoded_s,
-        skips=[(u.id, skips[u.id]) for u in wanted if u.id in skips],
+        skips=[(u.name, skips[u.name]) for u in wanted if u.name in skips],
         pending=len(others),
         load_s=loaded - started,
         identify_s=identified - loaded,
@@ -145,29 +151,43 @@ def _by_reason(skips: Sequence[tuple[str, str]]) -> list[tuple[str, list[str]]]:
     return sorted(names.items(), key=lambda item: -len(item[1]))
 
 
+def with_views(utterances: Sequence[Utterance], views: Sequence[str]) -> list[Utterance]:
+    """Utterances, then each view of all of them."""
+    return [replace(u, view=view) if view else u for view in ("", *views) for u in utterances]
+
+
+def listed_views(folder: Path) -> list[str]:
+    """The views that a cache lists already; they stay in its list whatever is asked for now."""
+    found = dict.fromkeys(utterance.view for utterance, _ in store.read_utterances(folder))
+    return [view for view in found if view]
+
+
 def _list_utterances(
     folder: Path,
     corpus: Sequence[Utterance],
-    wanted: Sequence[Utterance],
+    originals: Sequence[Utterance],
+    views: Sequence[str],
     contents: dict[str, Content],
 ) -> None:
     """Write the corpus's list; utterances beyond --limit stay in it as they were."""
-    old = {utterance.id: content for utterance, content in store.read_utterances(folder)}
-    asked = {utterance.id for utterance in wanted}
-    if old and not old.keys() & {u.id for u in corpus}:
+    listed = store.read_utterances(folder)
+    old = {(utterance.id, utterance.view): content for utterance, content in listed}
+    asked = {utterance.id for utterance in originals}
+    if old and not {name for name, _ in old} & {u.id for u in corpus}:
         _log.warning(
             "%s listed %d other utterances, none of which is in this --root; give each data set a "
             "name of its own, such as folder:NAME or manifest:NAME",
             folder,
-            len(old),
+            len(listed),
         )
     pairs = []
-    for utterance in corpus:
+    for utterance in with_views(corpus, views):
+        before = old.get((utterance.id, utterance.view))
         if utterance.id in asked:
-            content = contents.get(utterance.id)
-            pairs.append((utterance, content.id if content else old.get(utterance.id, "")))
-        elif utterance.id in old:
-            pairs.append((utterance, old[utterance.id]))
+            content = contents.get(utterance.name)
+            pairs.append((utterance, content.id if content else before or ""))
+        elif before is not None:
+            pairs.append((utterance, before))
     store.write_utterances(folder, ((replace(u, path=u.path.absolute()), c) for u, c in pairs))
 
 
@@ -178,13 +198,18 @@ def _plan(
     meta: store.Meta,
     config: ExtractConfig,
 ) -> None:
-    """Plan what no earlier plan holds; where another process plans first, plan what is left."""
+    """Plan what no earlier plan holds; where another process plans first, plan what is left.
+
+    No shard holds two views: whoever reads the originals alone does not open the others.
+    """
     while new := take_inventory(folder).unplanned(by_id):
-        rows = (
-            (c, by_id[c].utterance.id, frames_bytes(by_id[c].seconds, spec, meta.parts))
-            for c in new
-        )
-        if add_plan(folder, deal(rows, round(config.shard_mb * 1e6))):
+        rows: dict[str, list[tuple[str, str, int]]] = defaultdict(list)
+        for content in new:
+            clip = clip_of(by_id[content], config)
+            row = content, clip.utterance.name, frames_bytes(clip, spec, meta.parts)
+            rows[clip.utterance.view].append(row)
+        shard_bytes = round(config.shard_mb * 1e6)
+        if add_plan(folder, [shard for own in rows.values() for shard in deal(own, shard_bytes)]):
             return
 
 
@@ -215,11 +240,12 @@ def _run(
     """Encode and write shards; number of contents encoded, and their seconds of audio."""
     engine = find("embedcache.engines", "engine", config.engine).load()
     max_clips, max_batch_s = batch_limits(resolve_device(config.device))
-    encoding = EncodeConfig(config.max_seconds, max_clips, max_batch_s)
+    encoding = EncodeConfig(config.max_seconds, max_clips, max_batch_s, config.conditioning)
     with progress_bar(sum(len(shard.rows) for shard in shards), "encoding") as bar:
 
         def work(shard: PlannedShard) -> tuple[int, float]:
-            return _encode_shard(folder, meta, encoder, shard, by_id, encoding, bar.update)
+            clips = {c: clip_of(by_id[c], config) for c, _ in shard.rows if c in by_id}
+            return _encode_shard(folder, meta, encoder, shard, by_id, clips, encoding, bar.update)
 
         done = list(engine.run(shards, work))
     return sum(count for count, _ in done), sum(seconds for _, seconds in done)
@@ -231,6 +257,7 @@ def _encode_shard(
     encoder: Encoder,
     shard: PlannedShard,
     by_id: dict[str, Content],
+    clips: dict[str, Clip],
     config: EncodeConfig,
     tick: Callable[[], object],
 ) -> tuple[int, float]:
@@ -238,13 +265,12 @@ def _encode_shard(
     if path.exists():  # another process was faster
         return 0, 0.0
     dtype = np.dtype(meta.parts.store_dtype)
-    clips = [(by_id[c].utterance, by_id[c].seconds) if c in by_id else None for c, _ in shard.rows]
-    present = [i for i, clip in enumerate(clips) if clip]
+    present = [i for i, (content, _) in enumerate(shard.rows) if content in clips]
     rows: dict[int, Row] = {}
     skips: dict[int, Skip] = {}
-    for i in set(range(len(clips))) - set(present):
+    for i in set(range(len(shard.rows))) - set(present):
         skips[i] = Skip(*shard.rows[i], "io", "its file is not in the corpus any more")
-    todo = [clip for clip in clips if clip]
+    todo = [clips[shard.rows[i][0]] for i in present]
     for position, result in encode_clips(encoder, todo, config):
         i = present[position]
         content, utterance = shard.rows[i]
@@ -265,7 +291,7 @@ def _encode_shard(
         shape,
         dtype,
     )
-    return len(rows), sum(by_id[shard.rows[i][0]].seconds for i in rows)
+    return len(rows), sum(clips[shard.rows[i][0]].seconds for i in rows)
 
 
 def _require_unchanged(content: Content) -> None:
@@ -280,16 +306,17 @@ def _require_unchanged(content: Content) -> None:
 def _list_skipped(
     folder: Path, contents: dict[str, Content], unreadable: dict[str, str]
 ) -> dict[str, str]:
-    """Write what of the whole list has no frames, and why; the reasons by utterance id."""
+    """Write what of the whole list has no frames, and why; the reasons by the utterance's name."""
     known = take_inventory(folder).skips
     before = {skip.utterance_id: skip for skip in store.read_skipped(folder)}
     skips = []
     for utterance, content in store.read_utterances(folder):
-        if utterance.id in unreadable:
-            skips.append(Skip("", utterance.id, "io", unreadable[utterance.id]))
-        elif not content and utterance.id in before:  # beyond --limit: as it was
-            skips.append(before[utterance.id])
+        name = utterance.name
+        if name in unreadable:
+            skips.append(Skip("", name, "io", unreadable[name]))
+        elif not content and name in before:  # beyond --limit: as it was
+            skips.append(before[name])
         elif content in known:
-            skips.append(replace(known[content], utterance_id=utterance.id))
+            skips.append(replace(known[content], utterance_id=name))
     store.write_skipped(folder, skips)
     return {skip.utterance_id: skip.reason for skip in skips}

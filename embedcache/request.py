@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
+from embedcache.audio.augmentation import view_seconds
+from embedcache.audio.conditioning import (
+    Conditioning,
+    check_conditioning,
+    conditioned_seconds,
+    describe,
+)
 from embedcache.corpora import read_corpus
+from embedcache.encode import Clip
 from embedcache.encoders import load_encoder
 from embedcache.errors import SerError, UsageError
 from embedcache.store import cache as store
@@ -26,7 +34,7 @@ if TYPE_CHECKING:
     from embedcache.encoders import Encoder, EncoderSpec
     from embedcache.utterance import Utterance
 
-CONDITIONING = {"channels": "mean", "resample": "torchaudio sinc, its defaults"}
+DECODING = {"channels": "mean", "resample": "torchaudio sinc, its defaults"}
 STORE_DTYPES = ("float16", "float32")
 
 _log = logging.getLogger(__name__)
@@ -47,6 +55,8 @@ class ExtractConfig:
         store_dtype: `float16` or `float32`.
         shard_mb: The most megabytes of frames that a shard should hold.
         max_seconds: Longest stretch of audio that is encoded at once.
+        conditioning: What is done to clips between decoding and encoding.
+        views: Augmented views to encode beside the originals, such as `speed=0.9`.
         limit: Only so many of the corpus's first utterances; 0 is all.
         engine: How shards are mapped onto workers.
         worker: This worker's number (from 0) and the number of workers that share the work.
@@ -62,6 +72,8 @@ class ExtractConfig:
     store_dtype: str = "float16"
     shard_mb: float = 64.0
     max_seconds: float = 60.0
+    conditioning: Conditioning = field(default_factory=Conditioning)
+    views: tuple[str, ...] = ()
     limit: int = 0
     engine: str = "local"
     worker: tuple[int, int] = (0, 1)
@@ -98,7 +110,7 @@ def parse_worker(text: str) -> tuple[int, int]:
 def requested_utterances(
     config: ExtractConfig, generate: bool
 ) -> tuple[list[Utterance], list[Utterance]]:
-    """All utterances of the corpus, and those that are asked for.
+    """All utterances of the corpus, and those that are asked for; no views.
 
     Args:
         config: The request.
@@ -109,9 +121,14 @@ def requested_utterances(
 
 
 def load_requested(config: ExtractConfig) -> Encoder:
-    """Load the encoder on the device; say so where it is untrained."""
+    """Load the encoder on the device; say so where it is untrained.
+
+    Raises:
+        UsageError: There is no such encoder or device, or the conditioning cannot be done for it.
+    """
     device = resolve_device(config.device)
     encoder = load_encoder(config.encoder, config.layers, device, config.dtype)
+    check_conditioning(config.conditioning, encoder.spec.rate_hz)
     _log.info("%s computes in %s on %s", config.encoder, encoder.spec.dtype, device)
     if encoder.spec.trained is False:
         _log.info("%s is untrained: its frames serve tests, not results", config.encoder)
@@ -141,7 +158,7 @@ def key_parts(spec: EncoderSpec, config: ExtractConfig) -> KeyParts:
         weights=spec.weights,
         layers=spec.layers,
         compute_dtype=spec.dtype,
-        conditioning=CONDITIONING,
+        conditioning={**DECODING, **describe(config.conditioning)},
         max_seconds=float(config.max_seconds),
         rate_hz=spec.rate_hz,
         store_dtype=config.store_dtype,
@@ -201,15 +218,22 @@ def find_or_create(config: ExtractConfig, spec: EncoderSpec) -> tuple[Path, stor
 def identify_contents(
     utterances: Sequence[Utterance], config: ExtractConfig
 ) -> tuple[dict[str, Content], dict[str, str]]:
-    """Contents by utterance id, and why the files of others cannot be read."""
+    """Contents by the utterance's name, and why the files of others cannot be read."""
     memory = store.hash_memory(config.cache_dir, config.corpus)
     with progress_bar(len(utterances), "hashing") as bar:
         return identify(utterances, memory, bar.update)
 
 
-def frames_bytes(seconds: float, spec: EncoderSpec, parts: KeyParts) -> int:
+def clip_of(content: Content, config: ExtractConfig) -> Clip:
+    """A content as something to encode."""
+    seconds = view_seconds(content.seconds, content.utterance.view)
+    seconds = conditioned_seconds(seconds, config.conditioning)
+    return Clip(content.utterance, seconds, seed=int(content.id, 16))
+
+
+def frames_bytes(clip: Clip, spec: EncoderSpec, parts: KeyParts) -> int:
     """Expected bytes of a clip's frames in the cache; unknown durations count as long ones."""
-    frames = spec.frame_count(round((seconds or parts.max_seconds) * spec.rate_hz))
+    frames = spec.frame_count(round((clip.seconds or parts.max_seconds) * spec.rate_hz))
     return frames * len(parts.layers) * spec.dim * np.dtype(parts.store_dtype).itemsize
 
 

@@ -52,6 +52,15 @@ class Utterance:
     view: str = ""
     extra: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def name(self) -> str:
+        """What a message calls it: the id, and the view where it is one.
+
+        >>> Utterance(id="a", path=Path("a.wav"), view="speed=0.9").name
+        'a (speed=0.9)'
+        """
+        return f"{self.id} ({self.view})" if self.view else self.id
+
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON values, in the order in which they are declared."""
         record = {f.name: getattr(self, f.name) for f in fields(self)}

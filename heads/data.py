@@ -45,6 +45,10 @@ class FrameSet:
         """T_n of each utterance: [N]."""
         return np.array([len(array) for array in self.arrays], np.int64)
 
+    def first(self, count: int) -> FrameSet:
+        """The first so many of the utterances."""
+        return FrameSet(self.arrays[:count])
+
     def batch(self, indices: Sequence[int], device: str) -> tuple[Tensor, Tensor]:
         """Padded frames and the mask of what is no padding.
 
@@ -66,14 +70,14 @@ def load_frames(
     layer: str,
     reduce: Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]] | None,
 ) -> FrameSet:
-    """Frames of some utterances at one layer, reduced once where the head allows it.
+    """Frames of utterances or views of them at one layer, reduced once where the head allows it.
 
     Raises:
         UsageError: The cache does not hold the layer.
         SerError: A row is damaged.
     """
     index = reader.layer(layer)
-    views = (reader.frames(utterance.id, index) for utterance in utterances)
+    views = (reader.frames(utterance.id, index, utterance.view) for utterance in utterances)
     if reduce is None:
         return FrameSet(list(views))
     return FrameSet([reduce(view.astype(np.float32)) for view in views])

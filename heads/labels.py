@@ -5,6 +5,7 @@ Letters: N utterances, C classes.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,13 +13,16 @@ import numpy as np
 import numpy.typing as npt
 
 from embedcache.errors import SerError, UsageError, unknown_name
+from embedcache.votes import parse_votes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from embedcache.utterance import Utterance
 
-KINDS = ("hard", "soft")
+KINDS = ("hard", "majority", "soft")
+TIES = ("keep", "drop")
+_ROUNDING = 1e-9  # a third of three votes is a third
 
 Array = npt.NDArray[np.float64]
 
@@ -28,18 +32,36 @@ class LabelConfig:
     """How emotions become targets.
 
     Attributes:
-        kind: `hard`, the corpus's label; `soft`, the distribution of its annotators' votes.
+        kind: `hard`, the corpus's label; `majority`, the emotion with the most votes; `soft`, the
+            distribution of the votes.
+        label_set: Name of one of the corpus's sets of classes; empty for its labels as they are.
+        votes: Where votes are taken from: `votes`, `self_votes`, an extra column that holds votes
+            as text, or several of them joined with `+`, whose counts are added.
         rename: Old emotion to new one; two emotions with one new name are merged.
         drop: Emotions to leave out, after renaming; votes for them do not count.
+        min_agreement: Least share of the votes for the class with the most of them.
+        ties: Whether soft labels with a tie for the first place are kept.
+        smoothing: Share of each training target that is spread evenly over all classes.
     """
 
     kind: str = "hard"
+    label_set: str = ""
+    votes: str = "votes"
     rename: Mapping[str, str] = field(default_factory=dict)
     drop: frozenset[str] = frozenset()
+    min_agreement: float = 0.0
+    ties: str = "keep"
+    smoothing: float = 0.0
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise unknown_name("--labels", self.kind, KINDS)
+        if self.ties not in TIES:
+            raise unknown_name("--ties", self.ties, TIES)
+        if not 0 <= self.min_agreement <= 1:
+            raise UsageError(f"--min-agreement {self.min_agreement:g}: give a share from 0 to 1")
+        if not 0 <= self.smoothing < 1:
+            raise UsageError(f"--smoothing {self.smoothing:g}: give a share from 0 to below 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,40 +82,98 @@ class Targets:
 
 
 def make_targets(
-    utterances: Sequence[Utterance], config: LabelConfig, order: Sequence[str] = ()
+    utterances: Sequence[Utterance],
+    config: LabelConfig,
+    order: Sequence[str] = (),
+    classes: Mapping[str, str] | None = None,
 ) -> Targets:
     """Distributions over emotions.
 
     Args:
         utterances: Of one corpus.
-        config: Kind of labels, renamed and dropped emotions.
+        config: Kind of labels, renamed and dropped emotions, agreement.
         order: Emotions in the corpus's own order; others follow alphabetically.
+        classes: The label set: emotion to class, others are left out; None keeps all.
 
     Raises:
-        UsageError: An emotion to rename or drop does not occur, or soft labels have no votes.
+        UsageError: An emotion to rename or drop does not occur, or votes are asked for and missing.
         SerError: Fewer than two classes are left.
     """
-    votes = [_votes(utterance, config) for utterance in utterances]
-    _require_known(utterances, config)
-    kept = np.array([i for i, v in enumerate(votes) if sum(v.values()) > 0], np.int64)
-    if config.kind == "soft" and not any(u.votes for u in utterances):
-        raise UsageError("--labels soft: this corpus has no votes; use --labels hard")
-    present = {label for i in kept for label, count in votes[i].items() if count}
-    ordered = dict.fromkeys(config.rename.get(label, label) for label in order)
+    naming = _naming(utterances, config, classes)
+    votes = [_rename(count_votes(u, config.votes), naming) for u in utterances]
+    if config.kind != "hard" or config.min_agreement > 0:
+        _require_votes(votes, config)
+    if config.kind == "hard":
+        counts = [_rename({u.label: 1.0} if u.label else {}, naming) for u in utterances]
+    else:
+        counts = votes
+    reasons = [
+        _fault(utterance, own, voted, config)
+        for utterance, own, voted in zip(utterances, counts, votes, strict=True)
+    ]
+    kept = np.array([i for i, reason in enumerate(reasons) if not reason], np.int64)
+    present = {label for i in kept for label, count in counts[i].items() if count}
+    ordered = dict.fromkeys(naming[label] for label in order if label in naming)
     labels = tuple(x for x in ordered if x in present) + tuple(sorted(present - ordered.keys()))
+    if config.kind == "majority":
+        winners = {max(counts[i], key=lambda label: counts[i][label]) for i in kept}
+        labels = tuple(label for label in labels if label in winners)
     if len(labels) < 2:
         raise SerError(
             f"{len(labels)} classes are left ({', '.join(labels) or 'none'}); at least 2 are needed"
         )
-    counts = np.array([[votes[i].get(label, 0.0) for label in labels] for i in kept])
-    missing = "without votes" if config.kind == "soft" else "without a majority label"
-    left_out = {f"{missing}, or dropped": len(utterances) - len(kept)}
+    table = np.array([[counts[i].get(label, 0.0) for label in labels] for i in kept])
+    if config.kind == "majority":
+        table = (table == table.max(axis=1, keepdims=True)).astype(np.float64)
     return Targets(
-        labels,
-        counts / counts.sum(axis=1, keepdims=True),
-        kept,
-        {reason: count for reason, count in left_out.items() if count},
+        labels=labels,
+        distributions=table / table.sum(axis=1, keepdims=True),
+        kept=kept,
+        left_out=dict(Counter(reason for reason in reasons if reason)),
     )
+
+
+def smooth(distributions: Array, share: float) -> Array:
+    """Spread a share of each distribution evenly over its classes (Szegedy et al. 2016).
+
+    Shape:
+        distributions: [..., C]. Output: the same.
+
+    >>> smooth(np.array([1.0, 0.0]), 0.2).tolist()
+    [0.9, 0.1]
+    """
+    smoothed: Array = (1 - share) * distributions + share / distributions.shape[-1]
+    return smoothed
+
+
+def count_votes(utterance: Utterance, source: str = "votes") -> dict[str, float]:
+    """An utterance's votes from one source, or from several joined with `+`.
+
+    Raises:
+        SerError: An extra column does not hold votes.
+    """
+    total: dict[str, float] = {}
+    for column in source.split("+"):
+        if column in ("votes", "self_votes"):
+            found: dict[str, float] = getattr(utterance, column)
+        else:
+            try:
+                found = parse_votes(utterance.extra.get(column, ""))
+            except ValueError as error:
+                raise SerError(f"--votes {column}: utterance '{utterance.id}': {error}") from error
+        for label, count in found.items():
+            total[label] = total.get(label, 0.0) + count
+    return total
+
+
+def vote_table(
+    utterances: Sequence[Utterance], source: str = "votes"
+) -> tuple[tuple[str, ...], Array]:
+    """All votes: the emotions, and the number of votes for each by utterance, [N, C]."""
+    votes = [count_votes(utterance, source) for utterance in utterances]
+    labels = tuple(sorted({label for own in votes for label in own}))
+    counts = np.array([[own.get(label, 0.0) for label in labels] for own in votes])
+    return labels, counts.reshape(len(votes), len(labels))
 
 
 def majority(distributions: Array) -> npt.NDArray[np.int64]:
@@ -110,26 +190,67 @@ def majority(distributions: Array) -> npt.NDArray[np.int64]:
     return np.where(tied, -1, distributions.argmax(axis=-1))
 
 
-def _votes(utterance: Utterance, config: LabelConfig) -> dict[str, float]:
-    """An utterance's counts per class, after renaming and dropping."""
-    if config.kind == "soft":
-        raw: Mapping[str, float] = utterance.votes
-    else:
-        raw = {utterance.label: 1.0} if utterance.label is not None else {}
-    counts: dict[str, float] = {}
-    for label, count in raw.items():
-        name = config.rename.get(label, label)
-        if name not in config.drop:
-            counts[name] = counts.get(name, 0.0) + count
-    return counts
-
-
-def _require_known(utterances: Sequence[Utterance], config: LabelConfig) -> None:
-    before = {u.label for u in utterances if u.label} | {v for u in utterances for v in u.votes}
-    after = {config.rename.get(label, label) for label in before}
+def _naming(
+    utterances: Sequence[Utterance], config: LabelConfig, classes: Mapping[str, str] | None
+) -> dict[str, str]:
+    """Each of the corpus's emotions to its class; those that are left out are not in it."""
+    found = {u.label for u in utterances if u.label}
+    for source in {"votes", "self_votes", *config.votes.split("+")}:
+        found |= {label for u in utterances for label in count_votes(u, source)}
+    before = {label: label for label in found}
+    if classes is not None:
+        before = {label: classes[label] for label in found if label in classes}
     for label in config.rename:
-        if label not in before:
-            raise unknown_name("label in --map", label, before)
+        if label not in before.values():
+            raise unknown_name("label in --map", label, set(before.values()))
+    after = {label: config.rename.get(name, name) for label, name in before.items()}
     for label in config.drop:
-        if label not in after:
-            raise unknown_name("label in --drop", label, after)
+        if label not in after.values():
+            raise unknown_name("label in --drop", label, set(after.values()))
+    return {label: name for label, name in after.items() if name not in config.drop}
+
+
+def _rename(counts: Mapping[str, float], naming: Mapping[str, str]) -> dict[str, float]:
+    """Counts per class: merged where two emotions are one class, without those left out."""
+    renamed: dict[str, float] = {}
+    for label, count in counts.items():
+        if label in naming:
+            renamed[naming[label]] = renamed.get(naming[label], 0.0) + count
+    return renamed
+
+
+def _require_votes(votes: Sequence[Mapping[str, float]], config: LabelConfig) -> None:
+    if not any(votes):
+        asked = f"--labels {config.kind}" if config.kind != "hard" else "--min-agreement"
+        where = "" if config.votes == "votes" else f" in {config.votes}"
+        raise UsageError(f"{asked}: this corpus has no votes{where}; use --labels hard")
+
+
+def _fault(
+    utterance: Utterance,
+    own: Mapping[str, float],
+    votes: Mapping[str, float],
+    config: LabelConfig,
+) -> str:
+    """Why an utterance has no target; empty where it has one.
+
+    Args:
+        utterance: As the corpus has it.
+        own: What its target is made of, per class.
+        votes: Its votes per class.
+        config: What is asked for.
+    """
+    if sum(own.values()) <= 0:
+        if config.kind == "hard":
+            return "no label of a class" if utterance.label else "no majority label"
+        return "no votes for a class" if count_votes(utterance, config.votes) else "no votes"
+    most = max(own.values())
+    tied = sum(np.isclose(count, most) for count in own.values()) > 1
+    if tied and (config.kind == "majority" or config.ties == "drop"):
+        return "tied for the first place"
+    voted = sum(votes.values())
+    if config.min_agreement > 0 and (
+        voted <= 0 or max(votes.values()) / voted < config.min_agreement - _ROUNDING
+    ):
+        return f"agreement below {config.min_agreement:g}"
+    return ""

@@ -72,11 +72,15 @@ class Standardise(nn.Module):
     scores the frames as if they had been standardised.
 
     Shape:
-        Input and output: [K, ..., D].
+        Input and output: [K, B, ..., D].
+
+    Attributes:
+        hidden: [B, D], dimensions that training hides: they have each model's mean, which is zero.
     """
 
     mean: Tensor
     deviation: Tensor
+    hidden: Tensor | None = None
 
     def __init__(self, mean: Tensor, deviation: Tensor) -> None:
         super().__init__()
@@ -86,7 +90,11 @@ class Standardise(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Standardise x."""
         shape = (len(self.mean), *[1] * (x.dim() - 2), -1)
-        return (x - self.mean.view(shape)) / self.deviation.view(shape)
+        standardised = (x - self.mean.view(shape)) / self.deviation.view(shape)
+        if self.hidden is None:
+            return standardised
+        batch, dim = self.hidden.shape
+        return standardised.masked_fill(self.hidden.view(batch, *[1] * (x.dim() - 3), dim), 0.0)
 
 
 class StackedPerceptron(nn.Module):

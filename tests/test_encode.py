@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedcache.encode import EncodeConfig, encode_clips, make_batches, to_storage, windows
+from embedcache.encode import Clip, EncodeConfig, encode_clips, make_batches, to_storage, windows
 from embedcache.encoders import load_encoder
 from embedcache.errors import ClipError, SerError
 from embedcache.utterance import Utterance
@@ -48,10 +48,10 @@ def test_windows_tile_the_clips_own_grid(samples: int, longest: int) -> None:
         assert max(counts) - min(counts) <= 1
 
 
-def clip(folder: Path, seconds: float, seed: int) -> tuple[Utterance, float]:
+def clip(folder: Path, seconds: float, seed: int) -> Clip:
     path = folder / f"{seed}.wav"
     soundfile.write(path, noise(seconds, seed), 16_000, subtype="FLOAT")
-    return Utterance(id=str(seed), path=path), seconds
+    return Clip(Utterance(id=str(seed), path=path), seconds)
 
 
 def test_windows_do_not_show_where_frames_are_local(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_a_clip_is_normalised_whole_and_not_window_by_window(tmp_path: Path) -> 
     samples = noise(4.0, 0)
     samples[32_000:] *= 1e-4
     soundfile.write(path, samples, 16_000, subtype="FLOAT")
-    clips = [(Utterance(id="a", path=path), 4.0)]
+    clips = [Clip(Utterance(id="a", path=path), 4.0)]
     ((_, frames),) = encode_clips(Listening(), clips, EncodeConfig(max_seconds=1.0))
     assert isinstance(frames, np.ndarray) and frames.shape[1] == 199
     assert len(heard) == 5  # 199 frames are too many for four windows of 1 s
@@ -118,7 +118,7 @@ def test_clips_of_unknown_length_do_not_crowd_a_batch(tmp_path: Path) -> None:
     encoder = load_encoder("logmel", "last", "cpu", "auto")
     batches = make_batches([16_000 * 60] * 5, EncodeConfig(60, 8, 120), 16_000, pads=True)
     assert [len(batch) for batch in batches] == [2, 2, 1]
-    unknown = [(clip(tmp_path, 0.5, n)[0], 0.0) for n in range(5)]
+    unknown = [replace(clip(tmp_path, 0.5, n), seconds=0.0) for n in range(5)]
     assert len(dict(encode_clips(encoder, unknown, EncodeConfig(60, 8, 120)))) == 5
 
 
@@ -137,7 +137,7 @@ def test_a_length_that_the_header_had_wrong_does_not_spoil_the_batch(tmp_path: P
     """Expected lengths only group clips: an encoder that does not pad still gets equal ones."""
     encoder = load_encoder("random:wav2vec2-tiny", "last", "cpu", "float32")
     encoder.spec = replace(encoder.spec, pads=False)
-    clips = [(clip(tmp_path, 0.3 + 0.1 * n, n)[0], 1.0) for n in range(3)]
+    clips = [replace(clip(tmp_path, 0.3 + 0.1 * n, n), seconds=1.0) for n in range(3)]
     found = dict(encode_clips(encoder, clips, EncodeConfig(max_clips=4)))
     assert all(isinstance(frames, np.ndarray) for frames in found.values())
 
@@ -145,7 +145,7 @@ def test_a_length_that_the_header_had_wrong_does_not_spoil_the_batch(tmp_path: P
 def test_one_bad_clip_does_not_stop_its_batch(tmp_path: Path) -> None:
     encoder = load_encoder("logmel", "last", "cpu", "auto")
     clips = [clip(tmp_path, 0.5, 0), clip(tmp_path, 0.5, 1), clip(tmp_path, 0.01, 2)]
-    clips[1][0].path.unlink()
+    clips[1].utterance.path.unlink()
     found = dict(encode_clips(encoder, clips, EncodeConfig(max_clips=8)))
     assert isinstance(found[0], np.ndarray)
     assert isinstance(found[1], ClipError) and found[1].kind == "io"

@@ -16,6 +16,7 @@ from typing import Any
 from embedcache.corpora import Example
 from embedcache.errors import SerError
 from embedcache.utterance import Utterance
+from embedcache.votes import parse_votes
 
 NAMED = True
 LAYOUT = "a CSV file with the columns path and label, or a folder that holds it as manifest.csv"
@@ -110,7 +111,7 @@ def _read_lines(path: Path, reader: Any) -> list[Utterance]:
 def _utterance(row: dict[str, str], folder: Path) -> Utterance:
     if not Path(row["path"]).name:
         raise ValueError("the path is empty")
-    label, votes = row["label"].lower() or None, _votes(row.get("votes", ""))
+    label, votes = row["label"].lower() or None, parse_votes(row.get("votes", ""))
     if label is None and not votes:
         raise ValueError("neither a label nor votes")
     start_s, end_s = _number(row, "start_s") or 0.0, _number(row, "end_s")
@@ -153,20 +154,3 @@ def _number(row: dict[str, str], column: str) -> float | None:
     if not 0 <= value <= _LARGEST:
         raise ValueError(f"{column} is '{text}', not a number from 0 to {_LARGEST:.0e}")
     return value
-
-
-def _votes(text: str) -> dict[str, float]:
-    votes: dict[str, float] = {}
-    for part in filter(None, (p.strip() for p in text.split(";"))):
-        label, equals, number = part.partition("=")
-        label = label.strip().lower()
-        try:
-            value = float(number)
-        except ValueError:
-            value = math.nan
-        if not (label and equals and math.isfinite(value) and value >= 0) or label in votes:
-            raise ValueError(f"votes are '{text}', not like happy=3;neutral=1")
-        votes[label] = value
-    if votes and not sum(votes.values()):
-        raise ValueError(f"votes '{text}' sum to zero")
-    return votes

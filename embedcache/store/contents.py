@@ -53,7 +53,7 @@ class Content:
         id: The content's hash, 32 hexadecimal digits.
         utterance: The first utterance with this content.
         facts: Of its file.
-        seconds: Its expected duration; 0 where unknown.
+        seconds: Duration of the original clip, whatever the view; 0 where unknown.
     """
 
     id: str
@@ -75,12 +75,12 @@ def identify(
     """The content of each utterance.
 
     Args:
-        utterances: In the corpus's order.
+        utterances: In the corpus's order, views included.
         memory: File that remembers hashes by path, size and modification time.
         tick: Called once per utterance.
 
     Returns:
-        Contents by utterance id, and for those whose file cannot be read the reason by id.
+        Contents by the utterance's name, and for those whose file cannot be read the reason.
     """
     known = _load(memory)
     seen: dict[str, FileFacts] = {}
@@ -91,10 +91,10 @@ def identify(
         try:
             facts = seen.get(str(path)) or _facts(path, known.get(str(path)))
         except OSError as error:
-            unreadable[utterance.id] = f"cannot be read ({error.strerror or error})"
+            unreadable[utterance.name] = f"cannot be read ({error.strerror or error})"
         else:
             seen[str(path)] = facts
-            found[utterance.id] = _content(utterance, facts)
+            found[utterance.name] = _content(utterance, facts)
         tick()
     _save(memory, known, seen)
     return found, unreadable

@@ -28,8 +28,9 @@ class CacheReader:
     Attributes:
         path: The cache folder.
         meta: What made it.
-        utterances: Those whose frames are there, in the corpus's order.
-        missing: Those that the corpus lists and whose frames are not there.
+        utterances: Those whose frames are there, in the corpus's order; no views.
+        missing: Those that the corpus lists and whose frames are not there; no views.
+        views: Augmented views of utterances, as far as their frames are there.
     """
 
     def __init__(self, path: Path) -> None:
@@ -44,12 +45,17 @@ class CacheReader:
             for s, shard in enumerate(self._shards)
             for row, content in enumerate(shard.content_ids)
         }
-        self._contents: dict[str, str] = {}
+        self._contents: dict[tuple[str, str], str] = {}
         self.utterances: list[Utterance] = []
         self.missing: list[Utterance] = []
+        self.views: list[Utterance] = []
         for utterance, content in read_utterances(path):
-            self._contents[utterance.id] = content
-            (self.utterances if content in self._rows else self.missing).append(utterance)
+            self._contents[utterance.id, utterance.view] = content
+            there = content in self._rows
+            if not utterance.view:
+                (self.utterances if there else self.missing).append(utterance)
+            elif there:
+                self.views.append(utterance)
 
     def __reduce__(self) -> tuple[type[CacheReader], tuple[Path]]:
         return CacheReader, (self.path,)
@@ -66,18 +72,19 @@ class CacheReader:
             raise UsageError(f"layer '{name}' is not in {self.path}, which holds {held}")
         return self.meta.layers.index(wanted)
 
-    def frame_count(self, utterance_id: str) -> int:
-        """Number of frames (T) of an utterance."""
-        shard, row = self._find(utterance_id)
+    def frame_count(self, utterance_id: str, view: str = "") -> int:
+        """Number of frames (T) of an utterance, or of a view of it."""
+        shard, row = self._find(utterance_id, view)
         start, end = self._shards[shard].offsets[row : row + 2]
         return int(end - start)
 
-    def frames(self, utterance_id: str, layer: int) -> Frames:
+    def frames(self, utterance_id: str, layer: int, view: str = "") -> Frames:
         """Frames of an utterance at one stored layer.
 
         Args:
             utterance_id: One of `utterances`.
             layer: Index among the stored layers, from `layer()`.
+            view: Empty for the original audio, else the view of one of `views`.
 
         Shape:
             Output: [T, D], a read-only view in the storage dtype.
@@ -85,7 +92,7 @@ class CacheReader:
         Raises:
             SerError: The bytes do not match their checksum.
         """
-        number, row = self._find(utterance_id)
+        number, row = self._find(utterance_id, view)
         shard = self._shards[number]
         start, end = shard.offsets[row : row + 2]
         frames = self._frames[number][layer, start:end]
@@ -96,13 +103,14 @@ class CacheReader:
 
     def content_id(self, utterance_id: str) -> str:
         """The content of an utterance."""
-        return self._contents[utterance_id]
+        return self._contents[utterance_id, ""]
 
-    def _find(self, utterance_id: str) -> tuple[int, int]:
+    def _find(self, utterance_id: str, view: str) -> tuple[int, int]:
         try:
-            return self._rows[self._contents[utterance_id]]
+            return self._rows[self._contents[utterance_id, view]]
         except KeyError:
-            raise SerError(f"{self.path} holds no frames of utterance '{utterance_id}'") from None
+            what = f"{utterance_id}' in the view '{view}" if view else utterance_id
+            raise SerError(f"{self.path} holds no frames of utterance '{what}'") from None
 
     def _verify(self, shard: Shard, row: int, layer: int, frames: Frames) -> None:
         if layer_checksum(frames) != int(shard.checksums[row, layer]):

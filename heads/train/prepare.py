@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from embedcache.corpora import label_order
-from embedcache.errors import SerError, UsageError
+from embedcache.corpora import label_order, label_sets
+from embedcache.errors import SerError, UsageError, unknown_name
 from embedcache.store.cache import find_cache
 from embedcache.store.reader import CacheReader
 from embedcache.utterance import Utterance
@@ -37,6 +37,7 @@ class RunConfig:
         seeds: How many times every fold is trained.
         seed: The first seed; it also makes the folds.
         labels: How emotions become targets.
+        views: Augmented views to train with: `all` that the cache holds, `none`, or their names.
         loss: Of `heads.losses`; `auto` is cross-entropy for hard labels and KL for soft ones.
         class_weights: `none` or `balanced`.
         settings: `--set` keys and values, for training or for a head.
@@ -54,6 +55,7 @@ class RunConfig:
     seeds: int = 5
     seed: int = 0
     labels: LabelConfig = field(default_factory=LabelConfig)
+    views: Sequence[str] = ("all",)
     loss: str = "auto"
     class_weights: str = "none"
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -69,12 +71,16 @@ class Prepared:
         utterances: [N], those with frames and a target.
         targets: Their distributions.
         folds: Who trains, validates and tests.
+        views: [V], augmented views of the utterances; they only ever train.
+        view_of: [V], the position of the utterance that each is a view of.
     """
 
     reader: CacheReader
     utterances: list[Utterance]
     targets: Targets
     folds: list[Fold]
+    views: list[Utterance] = field(default_factory=list)
+    view_of: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def role(self, name: str) -> npt.NDArray[np.bool_]:
         """Which utterances have a role in which fold: [F, N]."""
@@ -104,7 +110,8 @@ def prepare(config: RunConfig) -> Prepared:
         )
     if not reader.utterances:
         raise SerError(f"{path} holds no utterance yet; run `ser extract` to its end")
-    targets = make_targets(reader.utterances, config.labels, label_order(config.corpus))
+    classes = _label_set(config)
+    targets = make_targets(reader.utterances, config.labels, label_order(config.corpus), classes)
     for reason, count in targets.left_out.items():
         _log.warning("%d of %d utterances left out: %s", count, len(reader.utterances), reason)
     utterances = [reader.utterances[i] for i in targets.kept]
@@ -118,7 +125,51 @@ def prepare(config: RunConfig) -> Prepared:
     untested = len(utterances) - len(set().union(*(fold.test.tolist() for fold in folds)))
     if untested:
         _log.warning("%d of %d utterances stand in no test fold", untested, len(utterances))
-    return Prepared(reader=reader, utterances=utterances, targets=targets, folds=folds)
+    places = {utterance.id: i for i, utterance in enumerate(utterances)}
+    chosen = choose_views(reader, config.views)
+    views = [view for view in reader.views if view.view in chosen and view.id in places]
+    if views:
+        names = ", ".join(chosen)
+        _log.info("training also on %d views of training utterances: %s", len(views), names)
+    return Prepared(
+        reader=reader,
+        utterances=utterances,
+        targets=targets,
+        folds=folds,
+        views=views,
+        view_of=np.array([places[view.id] for view in views], np.int64),
+    )
+
+
+def choose_views(reader: CacheReader, asked: Sequence[str]) -> list[str]:
+    """Names of the views to train with, of those that the cache holds.
+
+    Raises:
+        UsageError: One is asked for that is not there.
+    """
+    held = list(dict.fromkeys(view.view for view in reader.views))
+    if list(asked) == ["all"]:
+        return held
+    if list(asked) == ["none"]:
+        return []
+    for name in asked:
+        if name not in held:
+            raise UsageError(
+                f"--views {name}: {reader.path} holds {', '.join(held) or 'no views'}; make one "
+                f"with `ser extract --augment {name}`"
+            )
+    return list(dict.fromkeys(asked))
+
+
+def _label_set(config: RunConfig) -> Mapping[str, str] | None:
+    """The classes of the label set that is asked for; None for the corpus's labels as they are."""
+    if not config.labels.label_set:
+        return None
+    known = label_sets(config.corpus)
+    if config.labels.label_set not in known:
+        raise unknown_name("label set", config.labels.label_set, known)
+    classes: Mapping[str, str] = known[config.labels.label_set]["classes"]
+    return classes
 
 
 def _strata(utterances: Sequence[Utterance], targets: Targets) -> list[str]:

@@ -17,7 +17,8 @@ import torch
 
 from embedcache.corpora import is_synthetic
 from embedcache.store.cache import slug
-from heads.labels import majority
+from heads.agreement import krippendorff_alpha, majority_share, vote_entropy
+from heads.labels import LabelConfig, majority, vote_table
 from heads.results import NewRun
 from heads.splits import shared_speakers
 from heads.train.evaluate import OutOfFold, evaluate
@@ -109,6 +110,7 @@ def _results(run: Finished, tested: OutOfFold) -> dict[str, Any]:
             "speakers": len({u.speaker for u in data.utterances if u.speaker}),
             "labels": list(data.targets.labels),
             "majority_ties": int((majority(tested.targets) < 0).sum()),
+            "agreement": _agreement(data, run.config.labels.votes),
         },
         "cache": {
             "path": str(data.reader.path),
@@ -129,15 +131,33 @@ def _results(run: Finished, tested: OutOfFold) -> dict[str, Any]:
             **asdict(run.train_config),
             "loss": run.config.loss,
             "class_weights": run.config.class_weights,
-            "labels": run.config.labels.kind,
-            "rename": dict(run.config.labels.rename),
-            "drop": sorted(run.config.labels.drop),
+            **_labels(run.config.labels),
+            "views": list(dict.fromkeys(view.view for view in data.views)),
             "seed": run.config.seed,
         },
         "protocol": _protocol(run),
     }
     results["run_id"] = _run_id(results, data)
     return results
+
+
+def _labels(config: LabelConfig) -> dict[str, Any]:
+    """How emotions became targets; `labels` is the kind."""
+    told = {**asdict(config), "drop": sorted(config.drop), "rename": dict(config.rename)}
+    return {"labels": told.pop("kind"), **told}
+
+
+def _agreement(data: Prepared, source: str) -> dict[str, float | None] | None:
+    """How far the annotators agree about the utterances; None where there are no votes."""
+    _, counts = vote_table(data.utterances, source)
+    voted = counts[counts.sum(axis=1) > 0]
+    if not len(voted):
+        return None
+    return {
+        "krippendorff_alpha": krippendorff_alpha(voted),
+        "majority_share": float(majority_share(voted).mean()),
+        "vote_entropy_bits": float(vote_entropy(voted).mean()),
+    }
 
 
 def _protocol(run: Finished) -> dict[str, Any]:
@@ -179,6 +199,7 @@ def _run_id(results: dict[str, Any], data: Prepared) -> str:
         (u.id, data.reader.content_id(u.id), row.tolist())
         for u, row in zip(data.utterances, data.targets.distributions, strict=True)
     ]
+    experiment["views"] = [(view.id, view.view) for view in data.views]
     digest = hashlib.sha256(json.dumps(experiment, sort_keys=True).encode()).hexdigest()[:8]
     names = (
         results["corpus"]["name"].replace(":", "-"),

@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from embedcache.errors import SerError, UsageError, unknown_name
 from embedcache.request import resolve_device
 from heads.data import FrameSet, load_frames, moments
+from heads.labels import smooth
 from heads.losses import class_weights, find_loss
 from heads.models import HeadModule, configure, load_head
 from heads.results import NewRun
@@ -84,7 +86,9 @@ def _train(
 ) -> NewRun:
     started = time.perf_counter()
     reduce = getattr(module, "reduce", None)
-    frames = load_frames(data.reader, data.utterances, config.layer, reduce)
+    if train_config.mask_time:
+        reduce = None  # spans of frames cannot be hidden in what is reduced already
+    frames = load_frames(data.reader, [*data.utterances, *data.views], config.layer, reduce)
     seeds = [config.seed + s for s in range(config.seeds)]
     # Model k = fold * seeds + seed: all seeds of a fold stand side by side.
     models = [(fold, seed) for fold in range(len(data.folds)) for seed in seeds]
@@ -125,6 +129,9 @@ def _task(config: RunConfig, data: Prepared, models: Sequence[tuple[int, int]]) 
                 f"fold {fold} has no training utterance of {', '.join(lacking)}; give fewer "
                 "--folds, --drop the class, or another --seed"
             )
+    # A view has its utterance's target, and trains wherever its utterance does.
+    train = np.concatenate([train, train[:, data.view_of]], axis=1)
+    targets = smooth(np.concatenate([targets, targets[data.view_of]]), config.labels.smoothing)
     return Task(
         targets=targets,
         train=train[of_fold],

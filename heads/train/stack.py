@@ -20,6 +20,7 @@ from tqdm import tqdm
 from embedcache.errors import SerError, UsageError
 from heads.data import FrameSet, reading_batches, training_batches
 from heads.labels import majority
+from heads.masking import draw_spans, masked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from heads.losses import Loss
 
 SELECT = ("ua", "loss")
+LARGEST_MASK = 0.8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,10 @@ class TrainConfig:
         epochs: At most.
         patience: Epochs without improvement on validation after which a model stops.
         clip: Largest norm of a model's gradient.
+        mask_time: Share of a clip's frames that training hides, anew in each epoch, in spans.
+        mask_time_span: Frames of such a span.
+        mask_features: Share of the dimensions that training hides, in bands over the whole clip.
+        mask_features_span: Neighbouring dimensions of such a band.
         select: What improves on validation: `ua` (ties go to the lower loss) or `loss`; `auto` is
             `ua` for hard labels and `loss` for soft ones.
     """
@@ -50,12 +56,22 @@ class TrainConfig:
     epochs: int = 100
     patience: int = 20
     clip: float = 5.0
+    mask_time: float = 0.0
+    mask_time_span: int = 10
+    mask_features: float = 0.0
+    mask_features_span: int = 8
     select: str = "auto"
 
     def __post_init__(self) -> None:
         if self.select not in ("auto", *SELECT):
             raise UsageError(f"--set select={self.select}: give auto, {' or '.join(SELECT)}")
-        for name in ("lr", "batch_size", "epochs", "patience", "clip"):
+        for name in ("mask_time", "mask_features"):
+            if not 0 <= getattr(self, name) <= LARGEST_MASK:
+                raise UsageError(
+                    f"--set {name}={getattr(self, name)}: give a share from 0 to {LARGEST_MASK}"
+                )
+        spans = ("mask_time_span", "mask_features_span")
+        for name in ("lr", "batch_size", "epochs", "patience", "clip", *spans):
             if not 0 < getattr(self, name) < np.inf:
                 raise UsageError(f"--set {name}={getattr(self, name)}: give a number above 0")
         if not self.weight_decay >= 0:
@@ -85,9 +101,11 @@ class Epoch:
 class Task:
     """What the K models learn, from which utterances.
 
+    After the N utterances stand V augmented views of them, which only train.
+
     Attributes:
-        targets: [N, C].
-        train: [K, N], which utterances train which model.
+        targets: [N + V, C].
+        train: [K, N + V], which utterances and views train which model.
         val: [K, N], on which utterances it is validated.
         weights: [K, C], class weights.
         loss: Of `heads.losses`.
@@ -124,7 +142,7 @@ def train_stack(
 
     Args:
         head: K models; see `heads.models`.
-        frames: Of the N utterances.
+        frames: Of the N utterances and V views.
         task: Targets and roles.
         config: Optimisation; `select` may not be `auto`.
         seed: Of the order of batches.
@@ -139,11 +157,12 @@ def train_stack(
     best = _Best(head, len(task.train), config)
     history: list[Epoch] = []
     pooled = np.flatnonzero(task.train.any(axis=0))
+    originals = frames.first(task.val.shape[1])
     bar = tqdm(range(1, config.epochs + 1), "training", unit="epoch", delay=2, disable=None,
                leave=False)  # fmt: skip
     for epoch in bar:
         train_loss = _train_epoch(head, frames, task, config, optimiser, pooled, rng, device)
-        logits = predict(head, frames, config.batch_size, device)
+        logits = predict(head, originals, config.batch_size, device)
         val_loss, val_ua = _validate(logits, task)
         training = np.flatnonzero(best.active).tolist()
         for k in training:  # what becomes of a model after its end is nobody's concern
@@ -196,7 +215,7 @@ def _train_epoch(
     for batch in training_batches(frames.lengths[pooled], config.batch_size, rng):
         indices = pooled[batch]
         own = torch.from_numpy(task.train[:, indices]).to(device, torch.float32)  # [K, B]
-        logits = head(*frames.batch(indices.tolist(), device))
+        logits = _training_logits(head, frames, indices, config, rng, device)
         losses = task.loss(logits, targets[indices].to(device), weights) * own
         optimiser.zero_grad(set_to_none=True)
         loss = (losses.sum(dim=1) / own.sum(dim=1).clamp_min(1)).sum()
@@ -206,6 +225,28 @@ def _train_epoch(
         total += losses.detach().sum(dim=1).double().cpu()
     mean: npt.NDArray[np.float64] = total.numpy() / task.train.sum(axis=1)
     return mean
+
+
+def _training_logits(
+    head: nn.Module,
+    frames: FrameSet,
+    indices: npt.NDArray[np.int64],
+    config: TrainConfig,
+    rng: np.random.Generator,
+    device: str,
+) -> Tensor:
+    """Logits [K, B, C] of a batch, with frames and dimensions hidden where that is asked for."""
+    padded, mask = frames.batch(indices.tolist(), device)
+    if not (config.mask_time or config.mask_features):
+        logits: Tensor = head(padded, mask)
+        return logits
+    lengths = frames.lengths[indices]
+    dims = np.full(len(indices), frames.dim)
+    spans = draw_spans(lengths, config.mask_time, config.mask_time_span, rng)
+    bands = draw_spans(dims, config.mask_features, config.mask_features_span, rng)
+    with masked(head, padded, mask, spans, bands) as batch:
+        logits = head(*batch)
+    return logits
 
 
 def _clip_each(head: nn.Module, limit: float) -> None:
@@ -222,12 +263,13 @@ def _validate(
     logits: Tensor, task: Task
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Each model's mean loss and UA over its validation utterances."""
+    targets = task.targets[: task.val.shape[1]]
     losses = task.loss(
-        logits, torch.from_numpy(task.targets).float(), torch.from_numpy(task.weights).float()
+        logits, torch.from_numpy(targets).float(), torch.from_numpy(task.weights).float()
     )
     loss = (losses.double().numpy() * task.val).sum(axis=1) / task.val.sum(axis=1)
-    truth = majority(task.targets)
-    classes = np.eye(task.targets.shape[1])[truth] * (truth >= 0)[:, None]  # [N, C]
+    truth = majority(targets)
+    classes = np.eye(targets.shape[1])[truth] * (truth >= 0)[:, None]  # [N, C]
     hits = (logits.argmax(dim=-1).numpy() == truth) & task.val  # [K, N]
     support = task.val @ classes
     recall = np.divide(hits @ classes, support, where=support > 0, out=np.zeros_like(support))

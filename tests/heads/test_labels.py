@@ -95,7 +95,7 @@ def test_votes_for_dropped_emotions_do_not_count():
     soft = make_targets(utterances, LabelConfig(kind="soft", drop=frozenset({"neutral"})))
     np.testing.assert_array_equal(soft.distributions, [[0.5, 0.5]])
     assert soft.kept.tolist() == [0]
-    assert soft.left_out == {"without votes, or dropped": 1}
+    assert soft.left_out == {"no votes for a class": 1}
 
 
 def test_dropping_comes_after_renaming():
@@ -103,7 +103,7 @@ def test_dropping_comes_after_renaming():
     config = LabelConfig(rename={"excited": "joy", "happy": "joy"}, drop=frozenset({"joy"}))
     targets = make_targets(utterances, config)
     assert targets.labels == ("calm", "sad")
-    assert targets.left_out == {"without a majority label, or dropped": 2}
+    assert targets.left_out == {"no label of a class": 2}
 
 
 def test_the_corpus_orders_its_classes_and_others_follow_alphabetically():

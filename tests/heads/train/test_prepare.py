@@ -28,7 +28,7 @@ def test_positions_are_those_of_the_kept(run_config, caplog):
     assert len(data.utterances) == len(data.targets.distributions) == 64
     for utterance, row in zip(data.utterances, data.targets.distributions, strict=True):
         assert data.targets.labels[row.argmax()] == utterance.label
-    assert "32 of 96 utterances left out: without a majority label, or dropped" in caplog.text
+    assert "32 of 96 utterances left out: no label of a class" in caplog.text
 
 
 def test_folds_hold_labels_and_genders_in_equal_shares(run_config):

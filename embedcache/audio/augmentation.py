@@ -1,0 +1,202 @@
+"""Augmentation: further views of a clip, each of which is a content of its own.
+
+A view is named by text, such as `speed=0.9`: one change and how much of it. The empty view is the
+clip itself.
+
+- `speed`: played faster (above 1) or slower; pitch and formants move along, as with sox's `speed`.
+- `stretch`: the same change of tempo at the same pitch. Above 1 is faster and shorter, which is
+  what librosa and torchaudio call its rate.
+- `pitch`: shifted by semitones at the same length; formants move along.
+- `noise`: white Gaussian noise at a signal-to-noise ratio in dB, over the whole clip.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from embedcache.audio.resample import resample
+from embedcache.errors import UsageError, unknown_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Samples = npt.NDArray[np.float32]
+
+WINDOW_S = 0.025
+SEEK_S = 0.010  # to either side: together a whole period of the lowest voices
+PITCH_DENOMINATOR = 300  # ratios of whole numbers up to this are within a cent of any pitch
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Values that a kind of view can have.
+
+    Attributes:
+        low: The least.
+        high: The greatest.
+        step: They are multiples of it.
+        neutral: The one that would change nothing.
+    """
+
+    low: Decimal
+    high: Decimal
+    step: Decimal
+    neutral: Decimal | None = None
+
+
+_FACTOR = Range(Decimal("0.5"), Decimal(2), Decimal("0.01"), Decimal(1))
+RANGES = {
+    "speed": _FACTOR,
+    "pitch": Range(Decimal(-12), Decimal(12), Decimal("0.1"), Decimal(0)),
+    "stretch": _FACTOR,
+    "noise": Range(Decimal(-10), Decimal(60), Decimal("0.1")),
+}
+
+
+def parse_views(options: Sequence[str]) -> tuple[str, ...]:
+    """The views that `--augment` asks for, in that order, each once.
+
+    Args:
+        options: `key=value[,value...]` each.
+
+    Raises:
+        UsageError: There is no such key, or it cannot have such a value.
+
+    >>> parse_views(["speed=0.90,1.1", "pitch=-2", "speed=0.9"])
+    ('speed=0.9', 'speed=1.1', 'pitch=-2')
+    """
+    views: dict[str, None] = {}
+    for option in options:
+        key, equals, values = option.partition("=")
+        if not equals:
+            raise UsageError(f"--augment {option}: give key=value[,value...], as in speed=0.9,1.1")
+        for value in values.split(","):
+            kind, number = _parse_view(f"{key}={value}")
+            views[_name(kind, number)] = None
+    return tuple(views)
+
+
+def augment(samples: Samples, rate_hz: int, view: str, seed: int) -> Samples:
+    """A view of a clip.
+
+    Args:
+        samples: Mono; never changed.
+        rate_hz: Its sample rate.
+        view: Its name; the empty one gives the samples back as they are.
+        seed: What noise is drawn from, together with the view's name: a number of the clip's own.
+
+    Shape:
+        [n] -> [n'], n' = ceil(n / value) for `speed` and `stretch`, else n
+
+    Raises:
+        UsageError: There is no such view.
+    """
+    if not view:
+        return samples
+    kind, number = _parse_view(view)
+    if kind == "noise":
+        return _add_noise(samples, float(number), f"{seed}\n{_name(kind, number)}")
+    if kind == "pitch":
+        return _shift_pitch(samples, rate_hz, float(number))
+    factor = Fraction(number)
+    if kind == "stretch":
+        return _stretch(samples, rate_hz, factor)
+    return resample(samples, factor.numerator, factor.denominator)
+
+
+def view_seconds(seconds: float, view: str) -> float:
+    """Expected duration of a view of a clip.
+
+    >>> view_seconds(3.6, "speed=0.9"), view_seconds(3.6, "pitch=2"), view_seconds(3.6, "")
+    (4.0, 3.6, 3.6)
+    """
+    if not view:
+        return seconds
+    kind, number = _parse_view(view)
+    return seconds / float(number) if kind in ("speed", "stretch") else seconds
+
+
+def _parse_view(view: str) -> tuple[str, Decimal]:
+    key, _, text = view.partition("=")
+    key = key.strip()
+    if key not in RANGES:
+        raise unknown_name("augmentation", key, RANGES)
+    allowed = RANGES[key]
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        number = Decimal("nan")
+    usable = number.is_finite() and allowed.low <= number <= allowed.high
+    if not usable or number % allowed.step or number == allowed.neutral:
+        but = "" if allowed.neutral is None else f", but not {allowed.neutral}: that is no change"
+        raise UsageError(
+            f"--augment {view}: give a number from {allowed.low} to {allowed.high} in steps of "
+            f"{allowed.step}{but}"
+        )
+    return key, number
+
+
+def _name(kind: str, number: Decimal) -> str:
+    return f"{kind}={number.normalize():f}"
+
+
+def _add_noise(samples: Samples, snr_db: float, source: str) -> Samples:
+    """The clip plus a n, a^2 = mean(clip^2) / mean(n^2) / 10^(snr / 10): the ratio is exact.
+
+    The generator is seeded by a hash, so that no two seeds and views share their noise.
+    """
+    seed = int.from_bytes(hashlib.sha256(source.encode()).digest())
+    noise = np.random.default_rng(seed).standard_normal(len(samples))
+    clip = samples.astype(np.float64)
+    gain = np.sqrt(np.mean(clip**2) / np.mean(noise**2) / 10 ** (snr_db / 10))
+    output: Samples = (clip + gain * noise).astype(np.float32)
+    return output
+
+
+def _shift_pitch(samples: Samples, rate_hz: int, semitones: float) -> Samples:
+    """Stretch to r times the length, then play r times as fast, r = 2^(semitones / 12).
+
+    A ratio of small whole numbers in place of r keeps the resampling fast and both lengths exact.
+    """
+    ratio = Fraction(2 ** (semitones / 12)).limit_denominator(PITCH_DENOMINATOR)
+    longer = _stretch(samples, rate_hz, 1 / ratio)
+    return resample(longer, ratio.numerator, ratio.denominator)[: len(samples)]
+
+
+def _stretch(samples: Samples, rate_hz: int, tempo: Fraction) -> Samples:
+    """WSOLA (W. Verhelst and M. Roelands, ICASSP 1993), which sox's `tempo` uses too.
+
+    Windows half overlapping are laid down at one pace and taken from the clip at another. Each is
+    taken from where, within the seek, it is most like what followed the one before in the clip.
+    On speech a phase vocoder loses 3 dB, for its partials fall out of step; this loses 0.2.
+
+    Shape:
+        [n] -> [ceil(n / tempo)]
+    """
+    half, seek = round(WINDOW_S * rate_hz / 2), round(SEEK_S * rate_hz)
+    size = 2 * half
+    count = -(-len(samples) * tempo.denominator // tempo.numerator)
+    edge = 2 * size + seek  # further than any window reaches beyond the clip
+    clip = np.pad(samples.astype(np.float64), edge, mode="reflect")
+    energy = np.concatenate(([0.0], np.cumsum(clip**2)))
+    least = energy[-1] * 1e-12 + np.finfo(np.float64).tiny  # silence is like nothing
+    window = np.sin(np.arange(size) * np.pi / size) ** 2  # its two halves sum to one
+    laid = np.zeros(count + 3 * half)
+    taken = edge - half  # the first window's second half is the clip's beginning
+    laid[:size] = window * clip[taken : taken + size]
+    for start in range(half, half + count, half):
+        ideal = edge + (start - half) * tempo.numerator // tempo.denominator
+        low, high = ideal - seek, ideal + seek + 1
+        follows = clip[taken + half : taken + half + size]
+        likeness = np.correlate(clip[low : high - 1 + size], follows, "valid")
+        power = energy[low + size : high + size] - energy[low:high]
+        taken = low + int(np.argmax(likeness / np.sqrt(np.maximum(power, least))))
+        laid[start : start + size] += window * clip[taken : taken + size]
+    return laid[half : half + count].astype(np.float32)

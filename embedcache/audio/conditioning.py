@@ -1,0 +1,382 @@
+"""Conditioning: what is done to a clip between decoding and encoding. All of it is off by default.
+
+The steps run in this order. Noise goes first, while its spectrum is whole; then the band is cut,
+as a telephone line cuts what a microphone heard; silence is looked for in what is left; the level
+is that of the speech alone; and the length comes last, so that padding weighs in no level.
+
+Samples are float32, so a level above full scale is kept as it is: nothing is ever clipped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from math import log2, pi, tan
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from embedcache.errors import ClipError, SerError, UsageError
+
+Samples = npt.NDArray[np.float32]
+
+GATE: dict[str, Any] = {
+    "stationary": False,
+    "prop_decrease": 1.0,
+    "time_constant_s": 2.0,
+    "freq_mask_smooth_hz": 500,
+    "time_mask_smooth_ms": 50,
+    "thresh_n_mult_nonstationary": 2,
+    "sigmoid_slope_nonstationary": 10,
+}
+"""Settings of noisereduce: its own defaults."""
+GATE_WINDOW_S = 0.064  # 1024 samples at 16 kHz; elsewhere the nearest power of two
+GATE_CONTEXT_S = 1.875  # 30,000 samples at 16 kHz, on either side
+GATE_CHUNK_S = 37.5  # 600,000 samples at 16 kHz
+
+TELEPHONE_BAND_HZ = (300.0, 3400.0)  # ITU-T G.712
+TELEPHONE_ORDER = 6
+_TELEPHONE_REACH_S = 0.1
+
+TRIM_BELOW_DB = 40.0
+TRIM_WINDOW_S = 0.025
+TRIM_HOP_S = 0.010
+TRIM_MARGIN_HOPS = 5
+
+LEVELS_DB = {"peak": 0.0, "rms": -20.0, "lufs": -23.0}
+"""Where `normalise` brings a clip; 0 dB is a peak, or a root mean square, of 1."""
+LOUDNESS_BLOCK_S = 0.4
+LOUDNESS_GATES_DB = (-70.0, -10.0)  # absolute in LUFS, and below the mean of what passes that
+_SHELF_HZ, _SHELF_Q, _SHELF_DB = 1681.974450955533, 0.7071752369554196, 3.999843853973347
+_SHELF_SLOPE = 0.4996667741545416
+_HIGH_PASS_HZ, _HIGH_PASS_Q = 38.13547087602444, 0.5003270373238773
+
+FIX_LIMITS_S = (0.1, 3600.0)
+LOWEST_RATE_HZ = 8_000
+
+_DECODING = ("channels", "resample")  # what a key's record says beside the steps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conditioning:
+    """Which steps are on.
+
+    Attributes:
+        denoise: Spectral gating by the package `noisereduce` (extra `denoise`), non-stationary. Its
+            noise floor is a mean over some seconds: under a second of steady noise passes nearly
+            untouched.
+        telephone: Band-pass from 300 to 3400 Hz, without delay.
+        trim: Cut silence off both ends, all but 50 ms: what stays 40 dB below the loudest 25 ms.
+        normalise: `peak` (0 dBFS), `rms` (-20 dBFS), `lufs` (-23 LUFS), or empty. It takes away how
+            loud a clip was, which says much about the emotion.
+        fix_seconds: Every clip gets exactly this length: cut, or padded with zeros, at its end.
+
+    Raises:
+        UsageError: A value that cannot be.
+    """
+
+    denoise: bool = False
+    telephone: bool = False
+    trim: bool = False
+    normalise: str = ""
+    fix_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.normalise and self.normalise not in LEVELS_DB:
+            raise UsageError(f"--normalise {self.normalise}: give {' or '.join(LEVELS_DB)}")
+        low, high = FIX_LIMITS_S
+        if self.fix_seconds is not None and not low <= self.fix_seconds <= high:
+            raise UsageError(
+                f"--fix-seconds {self.fix_seconds:g}: give a number from {low:g} to {high:g}"
+            )
+
+    @classmethod
+    def from_key(cls, record: dict[str, Any]) -> Conditioning:
+        """The inverse of `describe`, so that a model hears what it was trained on.
+
+        Args:
+            record: From `describe`, or the `conditioning` of a cache's key.
+
+        Raises:
+            SerError: It holds a step or a setting that this version does not have.
+
+        >>> Conditioning.from_key(describe(Conditioning(trim=True))) == Conditioning(trim=True)
+        True
+        """
+        steps = {name: step for name, step in record.items() if name not in _DECODING}
+        try:
+            found = cls(
+                denoise="denoise" in steps,
+                telephone="telephone" in steps,
+                trim="trim" in steps,
+                normalise=steps.get("normalise", {}).get("to", ""),
+                fix_seconds=steps.get("fix_seconds", {}).get("seconds"),
+            )
+            known = describe(found)
+        except (UsageError, AttributeError, TypeError, ValueError):
+            known = {}
+        for name, step in steps.items():
+            if known.get(name) != step:
+                raise SerError(
+                    f"its audio was conditioned with {name} {step}, which this version of "
+                    "ser-embedcache cannot do; install the version that wrote it, or extract again"
+                )
+        return found
+
+
+def check_conditioning(conditioning: Conditioning, rate_hz: int) -> None:
+    """Refuse what cannot be done, before any work.
+
+    Args:
+        conditioning: The steps.
+        rate_hz: The encoder's sample rate.
+
+    Raises:
+        UsageError: A package is missing, or a step needs a higher rate.
+    """
+    if conditioning.denoise and find_spec("noisereduce") is None:
+        raise UsageError(
+            "--denoise needs the package noisereduce, which is not installed: "
+            "pip install 'ser-embedcache[denoise]'"
+        )
+    needs_rate = {
+        "--telephone": conditioning.telephone,
+        "--normalise lufs": conditioning.normalise == "lufs",
+    }
+    for option, on in needs_rate.items():
+        if on and rate_hz < LOWEST_RATE_HZ:
+            raise UsageError(
+                f"{option} needs a sample rate of {LOWEST_RATE_HZ} Hz or more, and the encoder "
+                f"hears {rate_hz} Hz; leave it out or choose another --encoder"
+            )
+
+
+def condition(samples: Samples, rate_hz: int, conditioning: Conditioning) -> Samples:
+    """Condition a clip.
+
+    Args:
+        samples: Mono; never changed.
+        rate_hz: Its sample rate.
+        conditioning: The steps. With none, the samples are given back as they are.
+
+    Shape:
+        [n] -> [n'], n' <= n with `trim`, n' = round(fix_seconds * rate_hz) with `fix_seconds`
+
+    Raises:
+        UsageError: See `check_conditioning`.
+        ClipError: Nothing but silence is left, or its loudness cannot be measured.
+    """
+    check_conditioning(conditioning, rate_hz)
+    output = samples
+    if conditioning.denoise:
+        output = _denoise(output, rate_hz)
+    if conditioning.telephone:
+        output = _telephone(output, rate_hz)
+    if conditioning.trim:
+        start, end = speech_bounds(output, rate_hz)
+        output = output[start:end]
+    if conditioning.normalise:
+        output = _normalise(output, rate_hz, conditioning.normalise)
+    if conditioning.fix_seconds is not None:
+        output = _fix_length(output, round(conditioning.fix_seconds * rate_hz))
+    if output is not samples and not np.isfinite(output).all():
+        raise ClipError("content", f"{_after(conditioning)} its samples are NaN or infinite")
+    if output is not samples and not output.any():
+        raise ClipError("content", f"{_after(conditioning)} it is silent")
+    return output
+
+
+def describe(conditioning: Conditioning) -> dict[str, Any]:
+    """The steps that are on, with every constant that their numbers depend on, as JSON values.
+
+    >>> describe(Conditioning())
+    {}
+    >>> describe(Conditioning(normalise="rms", fix_seconds=5))
+    {'normalise': {'to': 'rms', 'level_db': -20.0}, 'fix_seconds': {'seconds': 5.0, 'at': 'end'}}
+    """
+    steps: dict[str, Any] = {}
+    if conditioning.denoise:
+        steps["denoise"] = {
+            "by": "noisereduce",
+            **GATE,
+            "window_s": GATE_WINDOW_S,
+            "context_s": GATE_CONTEXT_S,
+            "chunk_s": GATE_CHUNK_S,
+        }
+    if conditioning.telephone:
+        steps["telephone"] = {
+            "by": "butterworth, forward and backward",
+            "band_hz": list(TELEPHONE_BAND_HZ),
+            "order": TELEPHONE_ORDER,
+            "reach_s": _TELEPHONE_REACH_S,
+        }
+    if conditioning.trim:
+        steps["trim"] = {
+            "below_db": TRIM_BELOW_DB,
+            "window_s": TRIM_WINDOW_S,
+            "hop_s": TRIM_HOP_S,
+            "margin_hops": TRIM_MARGIN_HOPS,
+        }
+    if conditioning.normalise:
+        to = conditioning.normalise
+        steps["normalise"] = {"to": to, "level_db": LEVELS_DB[to]}
+        if to == "lufs":
+            steps["normalise"]["block_s"] = LOUDNESS_BLOCK_S
+            steps["normalise"]["gates_db"] = list(LOUDNESS_GATES_DB)
+    if conditioning.fix_seconds is not None:
+        steps["fix_seconds"] = {"seconds": float(conditioning.fix_seconds), "at": "end"}
+    return steps
+
+
+def conditioned_seconds(seconds: float, conditioning: Conditioning) -> float:
+    """Expected duration of a clip after conditioning; where it is trimmed, the most it can be.
+
+    >>> conditioned_seconds(3.7, Conditioning(trim=True, fix_seconds=5))
+    5.0
+    """
+    fixed = conditioning.fix_seconds
+    return seconds if fixed is None else float(fixed)
+
+
+def speech_bounds(samples: Samples, rate_hz: int) -> tuple[int, int]:
+    """Where a clip's speech begins and ends, in samples, with a margin of silence.
+
+    A window is silent where its root mean square lies `TRIM_BELOW_DB` below the loudest one's. The
+    margin is a whole number of hops, so that trimming twice is trimming once.
+    """
+    size, hop = round(TRIM_WINDOW_S * rate_hz), round(TRIM_HOP_S * rate_hz)
+    windows = -(-len(samples) // hop)
+    padded = np.pad(samples, (0, windows * hop + size - len(samples)))
+    framed = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop][:windows]
+    power = np.einsum("ft,ft->f", framed, framed, dtype=np.float64)
+    loud = np.flatnonzero(power > power.max() * 10 ** (-TRIM_BELOW_DB / 10))
+    if not loud.size:
+        return 0, len(samples)
+    margin = TRIM_MARGIN_HOPS * hop
+    start = max(0, int(loud[0]) * hop - margin)
+    return start, min(len(samples), int(loud[-1]) * hop + size + margin)
+
+
+def level_db(samples: Samples, rate_hz: int, kind: str) -> float:
+    """A clip's level: its `peak` or `rms` in dB, or its loudness in LUFS.
+
+    Loudness follows ITU-R BS.1770-4 for one channel, its two gates included. Two things it leaves
+    open: a clip shorter than a block of 0.4 s is one block; and the absolute gate, made for
+    programmes at -23 LUFS, is put to the clip with its peak at 1, so that a quiet recording is
+    measured like the same one turned up.
+
+    Raises:
+        ClipError: It is silent, or all of it fails the absolute gate.
+    """
+    peak = float(np.abs(samples).max())
+    if not peak:
+        raise ClipError("content", "silent: it has no level to normalise")
+    scaled = samples.astype(np.float64) / peak
+    level = {"peak": _peak_db, "rms": _rms_db, "lufs": _loudness_db}[kind](scaled, rate_hz)
+    return float(level + 20 * np.log10(peak))
+
+
+def _denoise(samples: Samples, rate_hz: int) -> Samples:
+    """`noisereduce.reduce_noise`; at 16 kHz, up to 37.5 s, with the numbers of its defaults.
+
+    A longer clip is cleaned piece by piece in memory, with what lies around each piece: the
+    package would write it to a temporary file.
+    """
+    reduce_noise = import_module("noisereduce").reduce_noise
+    size = 1 << round(log2(GATE_WINDOW_S * rate_hz))
+    chunk, context = round(GATE_CHUNK_S * rate_hz), round(GATE_CONTEXT_S * rate_hz)
+    output = np.zeros_like(samples)
+    for start in range(0, len(samples), chunk):
+        before = max(0, start - context)
+        piece = samples[before : start + chunk + context]
+        if not piece.any():
+            continue  # the gate would divide zero by zero
+        clean = reduce_noise(
+            y=piece,
+            sr=rate_hz,
+            n_fft=size,
+            win_length=size,
+            hop_length=size // 4,
+            padding=context,
+            chunk_size=None,
+            n_jobs=1,
+            use_torch=False,
+            **GATE,
+        )
+        output[start : start + chunk] = clean[start - before :][:chunk]
+    return output
+
+
+def _telephone(samples: Samples, rate_hz: int) -> Samples:
+    """Butterworth forward and backward: no delay, and 6 dB down at the band's two ends."""
+    from scipy.signal import butter, sosfiltfilt
+
+    sections = butter(TELEPHONE_ORDER, TELEPHONE_BAND_HZ, "bandpass", output="sos", fs=rate_hz)
+    reach = min(round(_TELEPHONE_REACH_S * rate_hz), len(samples) - 1)
+    output: Samples = sosfiltfilt(sections, samples, padlen=reach).astype(np.float32)
+    return output
+
+
+def _normalise(samples: Samples, rate_hz: int, to: str) -> Samples:
+    gain = 10 ** ((LEVELS_DB[to] - level_db(samples, rate_hz, to)) / 20)
+    return (samples.astype(np.float64) * gain).astype(np.float32)
+
+
+def _fix_length(samples: Samples, count: int) -> Samples:
+    return np.pad(samples[:count], (0, max(0, count - len(samples))))
+
+
+def _peak_db(samples: npt.NDArray[np.float64], rate_hz: int) -> float:
+    return float(20 * np.log10(np.abs(samples).max()))
+
+
+def _rms_db(samples: npt.NDArray[np.float64], rate_hz: int) -> float:
+    return float(10 * np.log10(np.mean(samples**2)))
+
+
+def _loudness_db(samples: npt.NDArray[np.float64], rate_hz: int) -> float:
+    """L = -0.691 + 10 log10 of the mean power, K-weighted, of the blocks that pass both gates.
+
+    torchaudio's own is 0.12 LU off, clips what it filters, and cannot measure under 0.4 s.
+    """
+    from scipy.signal import sosfilt
+
+    weighted = sosfilt(_k_weighting(rate_hz), samples)
+    block = min(round(LOUDNESS_BLOCK_S * rate_hz), len(samples))
+    blocks = np.lib.stride_tricks.sliding_window_view(weighted**2, block)
+    power = blocks[:: max(1, block // 4)].mean(axis=1)  # overlapping by 75 %
+    absolute, relative = LOUDNESS_GATES_DB
+    power = power[power > 10 ** ((absolute + 0.691) / 10)]
+    if not power.size:
+        raise ClipError(
+            "content",
+            f"its loudness cannot be measured: with its peak at full scale, all of it still lies "
+            f"below {absolute:g} LUFS",
+        )
+    power = power[power > power.mean() * 10 ** (relative / 10)]
+    return float(-0.691 + 10 * np.log10(power.mean()))
+
+
+def _k_weighting(rate_hz: int) -> npt.NDArray[np.float64]:
+    """The two filters of BS.1770, a shelf and a high-pass, as sections [b0 b1 b2 1 a1 a2].
+
+    The standard gives coefficients at 48 kHz alone. These are the analogue filters behind them
+    (B. De Man, "Evaluation of implementations of the EBU R128 loudness measurement", AES 2018),
+    which the bilinear transform brings to any rate.
+    """
+    k, q, gain = tan(pi * _SHELF_HZ / rate_hz), _SHELF_Q, 10 ** (_SHELF_DB / 20)
+    middle = gain**_SHELF_SLOPE
+    norm = 1 + k / q + k * k
+    poles = [1.0, 2 * (k * k - 1) / norm, (1 - k / q + k * k) / norm]
+    high, low = gain + middle * k / q + k * k, gain - middle * k / q + k * k
+    shelf = [high / norm, 2 * (k * k - gain) / norm, low / norm, *poles]
+    k, q = tan(pi * _HIGH_PASS_HZ / rate_hz), _HIGH_PASS_Q
+    norm = 1 + k / q + k * k
+    high_pass = [1.0, -2.0, 1.0, 1.0, 2 * (k * k - 1) / norm, (1 - k / q + k * k) / norm]
+    return np.array([shelf, high_pass])
+
+
+def _after(conditioning: Conditioning) -> str:
+    return f"after {', '.join(describe(conditioning))},"

@@ -1,0 +1,84 @@
+"""Hide spans of frames and bands of dimensions while training, as SpecAugment does.
+
+A hidden frame is taken out of the clip's mask, so that heads pass over it as over padding. A hidden
+dimension has each model's own mean: its frames are zeroed, and `Standardise` gives zero for it.
+Where frames are weighed against each other over time, a dimension that is zero throughout weighs
+nothing.
+
+D. S. Park, W. Chan, Y. Zhang, C.-C. Chiu, B. Zoph, E. D. Cubuk, Q. V. Le (2019), SpecAugment: A
+Simple Data Augmentation Method for Automatic Speech Recognition, Interspeech, arXiv 1904.08779.
+
+Letters: B utterances, T frames, D dimension.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from heads.stacked import Standardise
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Bools = npt.NDArray[np.bool_]
+
+
+def draw_spans(
+    lengths: npt.NDArray[np.int64], share: float, span: int, rng: np.random.Generator
+) -> Bools:
+    """Which positions of each row are hidden: spans at random places, about a share of its length.
+
+    Spans may overlap, so a little less is hidden; at least one position of a row stays.
+
+    Args:
+        lengths: [B], the length of each row.
+        share: Of each row, from 0 to below 1.
+        span: Positions of one span; shorter where the share of a row is less.
+        rng: Draws the places.
+
+    Shape:
+        Output: [B, max(lengths)].
+    """
+    hidden = np.zeros((len(lengths), int(lengths.max(initial=0))), bool)
+    for row, length in zip(hidden, lengths.tolist(), strict=True):
+        wanted = int(share * length + rng.random())  # so that short rows get theirs on average
+        width = min(span, wanted, length - 1)
+        for start in rng.integers(0, length - width + 1, -(-wanted // width) if width else 0):
+            row[start : start + width] = True
+        if row[:length].all():
+            row[rng.integers(length)] = False
+    return hidden
+
+
+@contextmanager
+def masked(
+    head: nn.Module, frames: Tensor, mask: Tensor, hidden_frames: Bools, hidden_features: Bools
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """A batch with something hidden, and a head that takes it so as long as the context lasts.
+
+    Args:
+        head: K stacked models with a `Standardise`.
+        frames: [B, T, D].
+        mask: [B, T], what is no padding.
+        hidden_frames: [B, T].
+        hidden_features: [B, D].
+
+    Yields:
+        Frames and mask to give to the head.
+    """
+    features = torch.from_numpy(hidden_features).to(frames.device)
+    shown = mask & ~torch.from_numpy(hidden_frames).to(mask.device)
+    standardisers = [module for module in head.modules() if isinstance(module, Standardise)]
+    for module in standardisers:
+        module.hidden = features
+    try:
+        yield frames.masked_fill(features[:, None], 0.0), shown
+    finally:
+        for module in standardisers:
+            module.hidden = None
