@@ -29,6 +29,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 cache_app = typer.Typer(help="Look after caches.", no_args_is_help=True, rich_markup_mode=None)
+corpora_app = typer.Typer(rich_markup_mode=None)
+app.add_typer(corpora_app, name="corpora")
 app.add_typer(cache_app, name="cache")
 
 CacheDir = Annotated[Path, typer.Option(help="Folder of all caches.")]
@@ -36,15 +38,32 @@ ResultsDir = Annotated[Path, typer.Option(help="Folder of all runs.")]
 CorpusOption = Annotated[
     str, typer.Option(help="See `ser corpora`; folder:NAME and manifest:NAME name your own.")
 ]
+Root = Annotated[Path, typer.Option(help="Where the corpus lies.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, or a GPU as in cuda:1.")]
 
 
-@app.command()
-def corpora() -> None:
-    """List the corpora that can be read."""
+@corpora_app.callback(invoke_without_command=True)
+def corpora(context: typer.Context) -> None:
+    """List the corpora that can be read, or check one."""
     from embedcache.plugins import plugins
 
-    _print_list({name: p.summary for name, p in plugins("embedcache.corpora").items()})
+    if context.invoked_subcommand is None:
+        _print_list({name: p.summary for name, p in plugins("embedcache.corpora").items()})
+
+
+@corpora_app.command("check")
+def corpora_check(
+    corpus: CorpusOption,
+    root: Root,
+    format: Annotated[str, typer.Option(help="table or json.")] = "table",
+) -> None:
+    """Read a corpus and every clip of it: counts, durations, the same audio twice, what fails."""
+    from heads.report.corpus import check_corpus
+
+    text, usable = check_corpus(corpus, root, format)
+    typer.echo(text)
+    if not usable:
+        raise typer.Exit(EXIT_INCOMPLETE)
 
 
 @app.command()
@@ -66,7 +85,7 @@ def heads() -> None:
 @app.command()
 def extract(
     corpus: CorpusOption,
-    root: Annotated[Path, typer.Option(help="Where the corpus lies.")],
+    root: Root,
     encoder: Annotated[str, typer.Option(help="See `ser encoders`.")] = "logmel",
     layers: Annotated[str, typer.Option(help="last, all, or numbers as in 0,6,12.")] = "last",
     cache_dir: CacheDir = Path("cache"),
@@ -75,12 +94,28 @@ def extract(
     store_dtype: Annotated[str, typer.Option(help="float16 or float32.")] = "float16",
     shard_mb: Annotated[float, typer.Option(help="Most megabytes of frames in a shard.")] = 64,
     max_seconds: Annotated[float, typer.Option(help="Longer clips are encoded in windows.")] = 60,
+    denoise: Annotated[bool, typer.Option("--denoise", help="Take noise out; an extra.")] = False,
+    telephone: Annotated[bool, typer.Option("--telephone", help="Keep 300 to 3400 Hz.")] = False,
+    trim: Annotated[bool, typer.Option("--trim", help="Cut silence off both ends.")] = False,
+    normalise: Annotated[
+        str,
+        typer.Option("--normalise", "--normalize", help="peak, rms or lufs: one level for all."),
+    ] = "",
+    fix_seconds: Annotated[
+        float | None, typer.Option(help="Cut or pad every clip to this length.")
+    ] = None,
+    augment: Annotated[
+        list[str] | None,
+        typer.Option(help="Views to train on: speed=0.9,1.1; pitch=-2,2; stretch=0.9; noise=20."),
+    ] = None,
     limit: Annotated[int, typer.Option(help="Only the first N utterances; 0 is all.")] = 0,
     engine: Annotated[str, typer.Option(help="How shards are mapped onto workers.")] = "local",
     worker: Annotated[str, typer.Option(help="I/N: take every N-th shard, from I = 0.")] = "0/1",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
 ) -> None:
     """Encode a corpus once; prints the cache's path. Run it again to resume or to add clips."""
+    from embedcache.audio.augmentation import parse_views
+    from embedcache.audio.conditioning import Conditioning
     from embedcache.extract import run_and_describe
     from embedcache.request import ExtractConfig, parse_worker
 
@@ -95,6 +130,14 @@ def extract(
         store_dtype=store_dtype,
         shard_mb=shard_mb,
         max_seconds=max_seconds,
+        conditioning=Conditioning(
+            denoise=denoise,
+            telephone=telephone,
+            trim=trim,
+            normalise=normalise,
+            fix_seconds=fix_seconds,
+        ),
+        views=parse_views(augment or ()),
         limit=limit,
         engine=engine,
         worker=parse_worker(worker),
@@ -149,7 +192,21 @@ def train_head(
     folds: Annotated[int, typer.Option(help="Number of folds.")] = 5,
     seeds: Annotated[int, typer.Option(help="How many times each fold is trained.")] = 5,
     seed: Annotated[int, typer.Option(help="The first seed; it also makes the folds.")] = 0,
-    labels: Annotated[str, typer.Option(help="hard, or soft from annotators' votes.")] = "hard",
+    labels: Annotated[
+        str, typer.Option(help="hard; majority or soft from annotators' votes.")
+    ] = "hard",
+    label_set: Annotated[str, typer.Option(help="The corpus's, such as iemocap-4.")] = "",
+    votes: Annotated[
+        str, typer.Option(help="Whose: votes, votes+self_votes, or an extra column with votes.")
+    ] = "votes",
+    min_agreement: Annotated[
+        float, typer.Option(help="Least share of the votes for the commonest emotion.")
+    ] = 0.0,
+    ties: Annotated[str, typer.Option(help="keep or drop soft labels that are tied.")] = "keep",
+    smoothing: Annotated[float, typer.Option(help="Share of a target spread evenly.")] = 0.0,
+    views: Annotated[
+        str, typer.Option(help="Augmented views to train on: all, none, or speed=0.9,noise=20.")
+    ] = "all",
     rename: Annotated[
         list[str] | None, typer.Option("--map", help="OLD=NEW renames or merges emotions.")
     ] = None,
@@ -182,9 +239,15 @@ def train_head(
         seed=seed,
         labels=LabelConfig(
             kind=labels,
+            label_set=label_set,
+            votes=votes,
+            min_agreement=min_agreement,
+            ties=ties,
+            smoothing=smoothing,
             rename=_pairs("--map", rename),
             drop=frozenset(drop or ()),
         ),
+        views=_names(views),
         loss=loss,
         class_weights=class_weights,
         settings=_pairs("--set", set_),

@@ -78,6 +78,12 @@ def read_clip(path: Path, start_s: float, end_s: float | None, rate_hz: int) -> 
     Raises:
         ClipError: `io` where the file cannot be read, `content` where it holds no usable clip.
     """
+    samples, native_hz = read_native(path, start_s, end_s)
+    return resample(samples, native_hz, rate_hz)
+
+
+def read_native(path: Path, start_s: float, end_s: float | None) -> tuple[Samples, int]:
+    """A clip at its file's own rate in Hz, channels averaged; arguments and errors as above."""
     try:
         with open_regular(path) as file:
             samples, native_hz = _decode(file, start_s, end_s)
@@ -91,7 +97,7 @@ def read_clip(path: Path, start_s: float, end_s: float | None, rate_hz: int) -> 
     largest = float(np.abs(samples).max())
     if largest > LARGEST_SAMPLE:
         raise ClipError("content", f"its samples reach {largest:.3g}, where full scale is 1")
-    return resample(samples, native_hz, rate_hz)
+    return samples, native_hz
 
 
 def _decode(file: BinaryIO, start_s: float, end_s: float | None) -> tuple[Samples, int]:

@@ -1,15 +1,18 @@
 """Your own list: a CSV file with a line per clip, its label, and what else is known.
 
 Columns: `path` (relative to the CSV file, or absolute) and `label`; optional are `id`, `speaker`,
-`gender`, `age`, `start_s`, `end_s`, `votes` (`happy=3;neutral=1`), `session`, `language`,
-`sentence` and `text`. Any other column is kept as extra. Write `manifest:NAME` to give a data set
-its own name, and so its own cache.
+`gender`, `age`, `start_s`, `end_s`, `votes` and `self_votes` (`happy=3;neutral=1`), `valence`,
+`arousal`, `dominance`, `session`, `language`, `sentence`, `text`, and `fold`: the number of the
+fold that tests the clip, for `--protocol official`. Any other column is kept as extra. Columns are
+separated by commas, semicolons or tabs. Write `manifest:NAME` to give a data set its own name, and
+so its own cache.
 """
 
 from __future__ import annotations
 
 import csv
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +31,9 @@ EXAMPLE = Example(
     audio=("clips/a.wav", "long.wav"),
     text={
         "manifest.csv": (
-            "path,label,speaker,gender,age,start_s,end_s,votes,room\n"
-            "clips/a.wav,Happy,anna,F,34,,,happy=3;neutral=1,hall\n"
-            "long.wav,,ben,man,,0.25,0.75,sad=1;angry=1,\n"
+            "path,label,speaker,gender,age,start_s,end_s,votes,fold,valence,room\n"
+            "clips/a.wav,Happy,anna,F,34,,,happy=3;neutral=1,1,4.5,hall\n"
+            "long.wav,,ben,man,,0.25,0.75,sad=1;angry=1,2,-0.5,\n"
         )
     },
     expected={
@@ -41,6 +44,8 @@ EXAMPLE = Example(
             "gender": "female",
             "age": 34.0,
             "votes": {"happy": 3.0, "neutral": 1.0},
+            "dimensions": {"valence": 4.5},
+            "folds": {"1": "test", "2": "train"},
             "extra": {"room": "hall"},
         },
         "long@0.25-0.75": {
@@ -49,6 +54,8 @@ EXAMPLE = Example(
             "start_s": 0.25,
             "end_s": 0.75,
             "votes": {"sad": 1.0, "angry": 1.0},
+            "dimensions": {"valence": -0.5},
+            "folds": {"1": "train", "2": "test"},
             "extra": {},
         },
     },
@@ -60,8 +67,11 @@ _GENDERS = {
     **dict.fromkeys(("m", "male", "man"), "male"),
 }
 _NEEDED = ("path", "label")
-_OPTIONAL = ("id", "speaker", "gender", "age", "start_s", "end_s", "votes", "session")
-_KNOWN = frozenset((*_NEEDED, *_OPTIONAL, "language", "sentence", "text"))
+_DIMENSIONS = ("valence", "arousal", "dominance")
+_KNOWN = frozenset(
+    (*_NEEDED, *_DIMENSIONS, "id", "speaker", "gender", "age", "start_s", "end_s", "votes")
+) | {"self_votes", "session", "language", "sentence", "text", "fold"}
+_SEPARATORS = ",;\t"
 
 
 def parse(root: Path) -> list[Utterance]:
@@ -74,9 +84,9 @@ def parse(root: Path) -> list[Utterance]:
     if not path.is_file():
         return []
     with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file, strict=True)
+        reader = csv.reader(file, delimiter=_separator(path), strict=True)
         try:
-            return _read_lines(path, reader)
+            return _with_folds(_read_lines(path, reader))
         except UnicodeDecodeError as error:
             raise SerError(
                 f"{path} line {reader.line_num + 1}: no UTF-8 text ({error}); save it as UTF-8"
@@ -91,21 +101,45 @@ def _read_lines(path: Path, reader: Any) -> list[Utterance]:
     header = [name.strip().lower() for name in next(reader, [])]
     for needed in _NEEDED:
         if needed not in header:
-            hint = "; separate columns with commas" if len(header) == 1 else ""
-            raise ValueError(
-                f"no column '{needed}'; the columns are {', '.join(header) or 'none'}{hint}"
-            )
+            raise ValueError(f"no column '{needed}'; the columns are {', '.join(header) or 'none'}")
     if len(set(header)) < len(header):
         raise ValueError(f"a column stands there twice: {', '.join(header)}")
-    found = []
+    found: list[Utterance] = []
+    lines: dict[str, int] = {}
     for cells in reader:
         if not any(cell.strip() for cell in cells):
             continue
         if len(cells) != len(header):
             raise ValueError(f"{len(cells)} fields, but the first line names {len(header)}")
         row = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
-        found.append(_utterance(row, path.parent))
+        utterance = _utterance(row, path.parent)
+        first = lines.setdefault(utterance.id, reader.line_num)
+        if first != reader.line_num:
+            raise ValueError(
+                f"the id '{utterance.id}' stands in line {first} already; give each clip an id of "
+                "its own in a column id"
+            )
+        found.append(utterance)
     return found
+
+
+def _separator(path: Path) -> str:
+    """Of comma, semicolon and tab, the one that the first line has most of."""
+    with path.open("rb") as file:
+        first = file.readline().decode("utf-8", errors="replace")
+    return max(_SEPARATORS, key=first.count)
+
+
+def _with_folds(utterances: list[Utterance]) -> list[Utterance]:
+    """Each clip's role in each fold, from the number of the fold that tests it."""
+    tests = [utterance.folds.get("test") for utterance in utterances]
+    names = sorted({name for name in tests if name})
+    if not names:
+        return utterances
+    return [
+        replace(u, folds={n: "test" if n == test else "train" for n in names} if test else {})
+        for u, test in zip(utterances, tests, strict=True)
+    ]
 
 
 def _utterance(row: dict[str, str], folder: Path) -> Utterance:
@@ -132,6 +166,13 @@ def _utterance(row: dict[str, str], folder: Path) -> Utterance:
         text=row.get("text") or None,
         label=label,
         votes=votes,
+        self_votes=parse_votes(row.get("self_votes", "")),
+        dimensions={
+            name: value
+            for name in _DIMENSIONS
+            if (value := _number(row, name, -_LARGEST)) is not None
+        },
+        folds={"test": row["fold"]} if row.get("fold") else {},
         extra={name: cell for name, cell in row.items() if name and cell and name not in _KNOWN},
     )
 
@@ -143,7 +184,7 @@ def _default_id(row: dict[str, str], start_s: float, end_s: float | None) -> str
     return f"{name}@{start_s:g}-{'' if end_s is None else format(end_s, 'g')}"
 
 
-def _number(row: dict[str, str], column: str) -> float | None:
+def _number(row: dict[str, str], column: str, least: float = 0.0) -> float | None:
     text = row.get(column, "")
     if not text:
         return None
@@ -151,6 +192,6 @@ def _number(row: dict[str, str], column: str) -> float | None:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not 0 <= value <= _LARGEST:
-        raise ValueError(f"{column} is '{text}', not a number from 0 to {_LARGEST:.0e}")
+    if not least <= value <= _LARGEST:
+        raise ValueError(f"{column} is '{text}', not a number from {least:g} to {_LARGEST:g}")
     return value

@@ -15,6 +15,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from embedcache.audio.conditioning import Conditioning, describe
 from embedcache.errors import SerError, UsageError, disk_errors
 from embedcache.store.atomic import write_whole
 from embedcache.store.key import KeyParts
@@ -58,6 +59,11 @@ class Meta:
     def layers(self) -> tuple[str, ...]:
         """Names of the stored layers."""
         return self.parts.layers
+
+    @property
+    def conditioning_steps(self) -> list[str]:
+        """What was done to clips between decoding and encoding, by name."""
+        return list(describe(Conditioning.from_key(self.parts.conditioning)))
 
 
 def cache_folder(cache_dir: Path, corpus: str, encoder_id: str, key: str) -> Path:

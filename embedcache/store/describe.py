@@ -30,6 +30,7 @@ def describe(folder: Path) -> str:
     reader = CacheReader(folder)
     meta, state = reader.meta, take_inventory(folder)
     frames = sum(reader.frame_count(u.id) for u in reader.utterances)
+    views = Counter(utterance.view for utterance in reader.views)
     reasons = Counter(skip.reason for skip in read_skipped(folder))
     weights = {None: "no weights", True: "trained", False: "untrained"}[meta.trained]
     facts = {
@@ -37,8 +38,10 @@ def describe(folder: Path) -> str:
         "encoder": f"{meta.encoder_id} ({weights}), {meta.dim} values at {meta.frame_hz:g} Hz",
         "layers": f"{', '.join(meta.layers)} (last is {meta.last})",
         "computed in": f"{meta.parts.compute_dtype}, stored in {meta.parts.store_dtype}",
+        "audio": " + ".join(meta.conditioning_steps) or "as it is",
         "utterances": f"{len(reader.utterances)} of "
         f"{len(reader.utterances) + len(reader.missing)} listed, {frames / meta.frame_hz:.0f} s",
+        "views": ", ".join(f"{v} ({n})" for v, n in views.items()) or "none",
         "contents": f"{len(state.rows)} in {len(list(folder.glob('shards/*.h5')))} shards, "
         f"{_megabytes(folder)}",
         "to come": f"{sum(len(shard.rows) for shard in state.pending)} contents",
@@ -57,6 +60,7 @@ def _line(folder: Path) -> str:
         return f"{folder}  damaged: {error}"
     coming = sum(len(shard.rows) for shard in state.pending)
     mark = ", untrained" if meta.trained is False else ""
+    mark += "".join(f", {step}" for step in meta.conditioning_steps)
     rest = f", {coming} to come" if coming else ""
     return (
         f"{folder}  {meta.encoder_id}{mark}, layers {','.join(meta.layers)}, "

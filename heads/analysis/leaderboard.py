@@ -60,12 +60,24 @@ def notes(result: Mapping[str, Any]) -> list[str]:
         found.append(f"{result['corpus']['majority_ties']} ties not scored")
     if result["corpus"].get("missing"):
         found.append(f"{result['corpus']['missing']} utterances missing")
+    if result["cache"].get("conditioning"):
+        found.append(f"audio conditioned: {' + '.join(result['cache']['conditioning'])}")
+    if result["training"].get("views"):
+        found.append(f"trained on views {' + '.join(result['training']['views'])}")
     return found
 
 
 def _labels(result: Mapping[str, Any]) -> str:
-    """How many classes, and of which kind: runs that differ in it are not comparable."""
-    return f"{len(result['corpus']['labels'])} {result['training']['labels']}"
+    """How many classes, and how they came about: runs that differ in it are not comparable."""
+    training = result["training"]
+    made = [training.get("label_set", "")]
+    if training.get("votes", "votes") != "votes":
+        made.append(f"from {training['votes']}")
+    if training.get("min_agreement"):
+        made.append(f"agreement {training['min_agreement']:g} or more")
+    text = f"{len(result['corpus']['labels'])} {training['labels']}"
+    told = ", ".join(filter(None, made))
+    return f"{text} ({told})" if told else text
 
 
 def _row(result: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from embedcache.corpora import is_synthetic
+from embedcache.corpora import is_synthetic, label_sets
 from embedcache.store.cache import slug
 from heads.agreement import krippendorff_alpha, majority_share, vote_entropy
 from heads.labels import LabelConfig, majority, vote_table
@@ -121,6 +121,7 @@ def _results(run: Finished, tested: OutOfFold) -> dict[str, Any]:
                 "layers": list(meta.layers),
             },
             "layer": run.config.layer,
+            "conditioning": meta.conditioning_steps,
         },
         "head": {
             "name": run.head,
@@ -131,7 +132,7 @@ def _results(run: Finished, tested: OutOfFold) -> dict[str, Any]:
             **asdict(run.train_config),
             "loss": run.config.loss,
             "class_weights": run.config.class_weights,
-            **_labels(run.config.labels),
+            **_labels(run.config.labels, run.config.corpus),
             "views": list(dict.fromkeys(view.view for view in data.views)),
             "seed": run.config.seed,
         },
@@ -141,9 +142,11 @@ def _results(run: Finished, tested: OutOfFold) -> dict[str, Any]:
     return results
 
 
-def _labels(config: LabelConfig) -> dict[str, Any]:
+def _labels(config: LabelConfig, corpus: str) -> dict[str, Any]:
     """How emotions became targets; `labels` is the kind."""
     told = {**asdict(config), "drop": sorted(config.drop), "rename": dict(config.rename)}
+    if config.label_set:
+        told["label_set_version"] = label_sets(corpus)[config.label_set]["version"]
     return {"labels": told.pop("kind"), **told}
 
 

@@ -27,7 +27,11 @@ def write(tmp_path: Path, text: str) -> Path:
         ("path,label,start_s\na.wav,sad,-1\n", 2, "start_s is '-1'"),
         ("path,label,start_s\na.wav,sad,1e308\n", 2, "start_s is '1e308'"),
         ("path,label\n.,sad\n", 2, "the path is empty"),
-        ("path;label\na.wav;sad\n", 1, "separate columns with commas"),
+        ("path label\na.wav sad\n", 1, "no column 'path'; the columns are path label"),
+        ("path,label,valence\na.wav,sad,low\n", 2, "valence is 'low', not a number from -1e"),
+        ("path,label,self_votes\na.wav,sad,sad\n", 2, "votes are 'sad'"),
+        ("path,label\na.wav,sad\nb.wav,sad\na.wav,sad\n", 4, "the id 'a' stands in line 2 already"),
+        ("path,label,id\na.wav,sad,x\nb.wav,sad,x\n", 3, "the id 'x' stands in line 2 already"),
         ("", 1, "no column 'path'"),
         ("path,label,end_s\na.wav,sad,nan\n", 2, "end_s is 'nan'"),
         ("path,label,start_s,end_s\na.wav,sad,2,1\n", 2, "end_s 1 is not after start_s 2"),
@@ -59,3 +63,35 @@ def test_a_byte_order_mark_and_other_column_orders_are_read(tmp_path: Path) -> N
 def test_a_file_that_is_not_there_is_still_listed(tmp_path: Path) -> None:
     (found,) = read_corpus("manifest", write(tmp_path, "path,label\ngone.wav,sad\n"))
     assert not found.path.exists()
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_columns_are_separated_as_the_first_line_says(tmp_path: Path, separator: str) -> None:
+    """A spreadsheet writes semicolons where a comma is the decimal sign; votes are then quoted."""
+    lines = [["path", "label", "votes", "text"], ["a.wav", "sad", '"sad=2;happy=1"', '"no, not"']]
+    path = write(tmp_path, "".join(f"{separator.join(cells)}\n" for cells in lines))
+    (found,) = read_corpus("manifest", path)
+    assert (found.votes, found.text) == ({"sad": 2.0, "happy": 1.0}, "no, not")
+
+
+def test_a_fold_column_makes_official_folds(tmp_path: Path) -> None:
+    path = write(tmp_path, "path,label,fold\na.wav,sad,1\nb.wav,sad,b\nc.wav,sad,\nd.wav,sad,1\n")
+    assert [u.folds for u in read_corpus("manifest", path)] == [
+        {"1": "test", "b": "train"},
+        {"1": "train", "b": "test"},
+        {},
+        {"1": "test", "b": "train"},
+    ]
+
+
+def test_every_known_column_is_a_field_and_others_are_kept(tmp_path: Path) -> None:
+    columns = {"path": "a.wav", "label": "sad", "self_votes": "sad=1", "arousal": "1.5",
+               "dominance": "-2", "session": "3", "language": "de", "sentence": "s1",
+               "text": "so", "race": "Asian"}  # fmt: skip
+    (found,) = read_corpus(
+        "manifest", write(tmp_path, f"{','.join(columns)}\n{','.join(columns.values())}\n")
+    )
+    assert found.self_votes == {"sad": 1.0}
+    assert found.dimensions == {"arousal": 1.5, "dominance": -2.0}
+    assert (found.session, found.language, found.sentence, found.text) == ("3", "de", "s1", "so")
+    assert found.extra == {"race": "Asian"}

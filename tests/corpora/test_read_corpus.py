@@ -6,8 +6,15 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from embedcache.corpora import audio_files, load_corpus, read_corpus, split_name
+from embedcache.corpora import (
+    audio_files,
+    load_corpus,
+    read_corpus,
+    split_name,
+    warn_of_missing,
+)
 from embedcache.errors import SerError, UsageError
+from embedcache.utterance import Utterance
 
 
 def touch(path: Path) -> Path:
@@ -16,10 +23,54 @@ def touch(path: Path) -> Path:
     return path
 
 
-def test_two_utterances_with_one_id_are_named_with_their_paths(tmp_path: Path) -> None:
-    (tmp_path / "manifest.csv").write_text("path,label,id\na.wav,sad,x\nb.wav,sad,x\n")
-    with pytest.raises(SerError, match=r"1 utterance ids occur twice.*a\.wav and .*b\.wav; give"):
-        read_corpus("manifest", tmp_path)
+def corpus_of(monkeypatch: pytest.MonkeyPatch, *utterances: Utterance) -> None:
+    """Let `folder` find these utterances."""
+    monkeypatch.setattr("embedcache.corpora.folder.parse", lambda root: list(utterances))
+
+
+def test_two_utterances_with_one_id_are_named_with_their_paths(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus_of(monkeypatch, *(Utterance(id="x", path=Path(f"{n}.wav")) for n in "ab"))
+    with pytest.raises(SerError, match=r"1 utterance ids occur twice.*a\.wav and b\.wav; give"):
+        read_corpus("folder", tmp_path)
+
+
+@pytest.mark.parametrize(("start_s", "end_s"), [(2.0, 1.0), (2.0, 2.0), (-1.0, None), (0.0, 0.0)])
+def test_reversed_bounds_are_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start_s: float, end_s: float | None
+) -> None:
+    clip = Utterance(id="x", path=Path("x.wav"), start_s=start_s, end_s=end_s)
+    corpus_of(monkeypatch, clip)
+    with pytest.raises(SerError, match="utterance 'x' begins at .* it must begin at 0 s or later"):
+        read_corpus("folder", tmp_path)
+
+
+def test_clips_that_overlap_in_one_file_are_counted_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bounds = {"a": (0.0, 1.0), "b": (0.9, 2.0), "c": (2.0, 3.0), "d": (2.5, None)}
+    path = Path("long.wav")
+    clips = [Utterance(id=n, path=path, start_s=s, end_s=e) for n, (s, e) in bounds.items()]
+    corpus_of(monkeypatch, *clips, Utterance(id="other", path=Path("other.wav")))
+    assert len(read_corpus("folder", tmp_path)) == 5
+    assert "2 clips overlap the one before them in the same file, the first: 'a' and 'b'" in (
+        caplog.text
+    )
+
+
+def test_missing_and_surplus_clips_are_named_by_part(caplog: pytest.LogCaptureFixture) -> None:
+    parts = ["anna"] * 3 + ["ben"] * 5 + ["carl"] * 2 + [None]
+    warn_of_missing("mine", parts, {"anna": 3, "ben": 4, "carl": 4, "dora": 1})
+    assert caplog.messages == [
+        "mine: 10 of 12 clips found; not as its documents say: ben (5 of 4), carl (2 of 4), "
+        "dora (0 of 1)"
+    ]
+
+
+def test_nothing_is_missing_where_all_is_there(caplog: pytest.LogCaptureFixture) -> None:
+    warn_of_missing("mine", ["anna"] * 3, {"anna": 3})
+    assert not caplog.records
 
 
 def test_a_corpus_that_is_there_twice_is_read_by_its_paths(tmp_path: Path) -> None:

@@ -1,0 +1,105 @@
+"""Masking: what is hidden has no influence, and what is not hidden is as it was."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from embedcache.plugins import plugins
+from heads.masking import draw_spans, masked
+from heads.models import load_head
+from heads.stacked import Standardise
+
+HEADS = sorted(plugins("heads.models"))
+varied = settings(deadline=None, max_examples=60)
+
+
+def build(name, models=3, dim=6, classes=4):
+    module = load_head(name)
+    torch.manual_seed(0)
+    standardise = Standardise(torch.randn(models, dim), torch.rand(models, dim) + 0.5)
+    generators = [torch.Generator().manual_seed(k) for k in range(models)]
+    return module.Head(module.Config(), dim, classes, standardise, generators).eval()
+
+
+def batch(dim=6):
+    torch.manual_seed(1)
+    mask = torch.arange(9) < torch.tensor([9, 5, 7])[:, None]
+    return torch.randn(3, 9, dim), mask
+
+
+@varied
+@given(
+    st.lists(st.integers(1, 300), min_size=1, max_size=8),
+    st.floats(0, 0.8),
+    st.integers(1, 40),
+    st.integers(0, 2**32 - 1),
+)
+def test_spans_lie_inside_their_rows_and_never_hide_all(lengths, share, span, seed):
+    hidden = draw_spans(np.array(lengths), share, span, np.random.default_rng(seed))
+    assert hidden.shape == (len(lengths), max(lengths))
+    for row, length in zip(hidden, lengths, strict=True):
+        assert not row[length:].any()
+        assert row[:length].sum() <= max(share * length + span, 0)
+        assert not row[:length].all()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.3])
+def test_about_the_share_is_hidden(share):
+    """Spans that overlap cover 1 - (1 - share) at least, as independent ones would."""
+    hidden = draw_spans(np.full(2000, 200), share, 10, np.random.default_rng(0))
+    assert 1 - np.exp(-share) - 0.02 <= hidden.mean() <= share + 0.001
+
+
+def test_short_rows_get_their_share_on_average():
+    hidden = draw_spans(np.full(20_000, 4), 0.1, 10, np.random.default_rng(0))
+    assert hidden.mean() == pytest.approx(0.1, abs=0.01)
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_hidden_frames_have_no_influence(name):
+    head, (frames, mask) = build(name), batch()
+    hidden = np.zeros((3, 9), bool)
+    hidden[:, 2:4] = True
+    none = np.zeros((3, 6), bool)
+    other = frames.clone()
+    other[:, 2:4] = 100.0
+    with torch.no_grad():
+        with masked(head, frames, mask, hidden, none) as given_:
+            first = head(*given_)
+        with masked(head, other, mask, hidden, none) as given_:
+            second = head(*given_)
+        untouched = head(frames, mask)
+    torch.testing.assert_close(first, second)
+    assert not torch.allclose(first, untouched)
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_a_hidden_dimension_has_each_models_own_mean(name):
+    """As if the frames of model k had held its mean there: the reference sets them so."""
+    head, (frames, mask) = build(name), batch()
+    features = np.zeros((3, 6), bool)
+    features[0, 1], features[2, 3:5] = True, True
+    with torch.no_grad():
+        with masked(head, frames, mask, np.zeros((3, 9), bool), features) as given_:
+            found = head(*given_)
+        for k, mean in enumerate(head.standardise.mean):
+            filled = torch.where(torch.from_numpy(features)[:, None], mean, frames)
+            torch.testing.assert_close(found[k], head(filled, mask)[k], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_afterwards_the_head_is_as_it_was(name):
+    head, (frames, mask) = build(name), batch()
+    with torch.no_grad():
+        before = head(frames, mask)
+        everything = np.ones((3, 6), bool)
+        with (
+            pytest.raises(ZeroDivisionError),
+            masked(head, frames, mask, np.zeros((3, 9), bool), everything),
+        ):
+            raise ZeroDivisionError
+        torch.testing.assert_close(head(frames, mask), before)
