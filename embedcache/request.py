@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
+from embedcache.atomic import remove_stale
 from embedcache.audio.augmentation import view_seconds
 from embedcache.audio.conditioning import (
     Conditioning,
@@ -23,7 +24,6 @@ from embedcache.encode import Clip
 from embedcache.encoders import load_encoder
 from embedcache.errors import SerError, UsageError
 from embedcache.store import cache as store
-from embedcache.store.atomic import remove_stale
 from embedcache.store.contents import Content, identify
 from embedcache.store.key import KeyParts, cache_key
 from embedcache.store.shard import complete_checksum

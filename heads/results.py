@@ -19,8 +19,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from embedcache.atomic import new_folder, remove_stale, write_whole
 from embedcache.errors import SerError, UsageError, disk_errors
-from embedcache.store.atomic import new_folder, remove_stale, write_whole
 from embedcache.utterance import Utterance
 from heads.metrics import METRICS
 

@@ -19,6 +19,8 @@ and where they apply:
 - `LABEL_SETS`: named sets of classes, such as `{"iemocap-4": {"version": 1, "classes": {"angry":
   "angry", "excited": "happy"}}}`, from the corpus's labels to classes; others are left out;
 - `NAMED = True`: it reads the user's own data sets, which have names: `folder:mine`;
+- `NEEDS`: the package of an extra that it reads with; `write_example(root)` where the example has
+  to be written by that package;
 - `SYNTHETIC = True`: not recorded from people, and said so beside every result;
 - `generate(root)`: writes the corpus; an extraction calls it where the root is not there yet.
 """

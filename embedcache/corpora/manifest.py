@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from embedcache.corpora import Example
+from embedcache.corpora._library import GENDERS
 from embedcache.errors import SerError
 from embedcache.utterance import Utterance
 from embedcache.votes import parse_votes
@@ -62,10 +63,6 @@ EXAMPLE = Example(
 )
 
 _LARGEST = 1e9
-_GENDERS = {
-    **dict.fromkeys(("f", "female", "woman", "w"), "female"),
-    **dict.fromkeys(("m", "male", "man"), "male"),
-}
 _NEEDED = ("path", "label")
 _DIMENSIONS = ("valence", "arousal", "dominance")
 _KNOWN = frozenset(
@@ -158,7 +155,7 @@ def _utterance(row: dict[str, str], folder: Path) -> Utterance:
         start_s=start_s,
         end_s=end_s,
         speaker=row.get("speaker") or None,
-        gender=_GENDERS.get(gender, gender) or None,
+        gender=GENDERS.get(gender, gender) or None,
         age=_number(row, "age"),
         session=row.get("session") or None,
         language=row.get("language") or None,

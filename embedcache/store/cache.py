@@ -15,9 +15,9 @@ import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from embedcache.atomic import write_whole
 from embedcache.audio.conditioning import Conditioning, describe
 from embedcache.errors import SerError, UsageError, disk_errors
-from embedcache.store.atomic import write_whole
 from embedcache.store.key import KeyParts
 from embedcache.store.shard import Skip
 from embedcache.utterance import Utterance

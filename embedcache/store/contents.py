@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import xxhash
 
+from embedcache.atomic import write_whole
 from embedcache.audio.containers import open_regular
 from embedcache.audio.decode import probe
 from embedcache.errors import disk_errors
-from embedcache.store.atomic import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -11,8 +11,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from embedcache.atomic import write_new
 from embedcache.errors import SerError, disk_errors
-from embedcache.store.atomic import write_new
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -23,8 +23,8 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
+from embedcache.atomic import write_new, write_whole
 from embedcache.errors import SerError, disk_errors
-from embedcache.store.atomic import write_new, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

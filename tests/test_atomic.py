@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from embedcache.atomic import new_folder, remove_stale, write_new, write_whole
 from embedcache.errors import SerError, disk_errors
-from embedcache.store.atomic import new_folder, remove_stale, write_new, write_whole
 
 
 def names(folder: Path) -> set[str]:
