@@ -256,7 +256,19 @@ def _circumstances(config: ExtractConfig) -> dict[str, str]:
     import soundfile
     import torch
 
-    names = ("ser-embedcache", "torch", "torchaudio", "transformers", "numpy", "h5py")
+    names: tuple[str, ...] = (
+        "ser-embedcache",
+        "torch",
+        "torchaudio",
+        "transformers",
+        "numpy",
+        "scipy",
+        "h5py",
+    )
+    if config.conditioning.denoise:
+        names = (*names, "noisereduce")
+    if config.conditioning.normalise == "lufs":
+        names = (*names, "pyloudnorm")
     return {
         **{name: _version(name) for name in names},
         "libsndfile": soundfile.__libsndfile_version__,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,12 +90,13 @@ def read_native(path: Path, start_s: float, end_s: float | None) -> tuple[Sample
             samples, native_hz = _decode(file, start_s, end_s)
     except OSError as error:
         raise ClipError("io", f"cannot be read ({error.strerror or error})") from error
-    if not np.isfinite(samples).all():
+    low, high = float(samples.min()), float(samples.max())  # NaN where any sample is
+    if not (isfinite(low) and isfinite(high)):
         bad = int(np.count_nonzero(~np.isfinite(samples)))
         raise ClipError("content", f"{bad} of {samples.size} samples are NaN or infinite")
-    if samples.min() == samples.max():
-        raise ClipError("content", f"silent: all {samples.size} samples are {samples[0]:g}")
-    largest = float(np.abs(samples).max())
+    if low == high:
+        raise ClipError("content", f"silent: all {samples.size} samples are {low:g}")
+    largest = max(-low, high)
     if largest > LARGEST_SAMPLE:
         raise ClipError("content", f"its samples reach {largest:.3g}, where full scale is 1")
     return samples, native_hz
@@ -161,7 +163,8 @@ def _read_frames(sound: soundfile.SoundFile, start_s: float, end_s: float | None
         block = sound.read(min(_BLOCK_FRAMES, wanted - read), dtype="float32", always_2d=True)
         if not len(block):
             break
-        blocks.append(block.mean(axis=1, dtype=np.float32))
+        mono = sound.channels == 1  # its mean is itself
+        blocks.append(block[:, 0] if mono else block.mean(axis=1, dtype=np.float32))
         read += len(block)
         _check_length(read / rate)
     if known and read < wanted:
@@ -169,7 +172,7 @@ def _read_frames(sound: soundfile.SoundFile, start_s: float, end_s: float | None
         raise ClipError("content", f"truncated: {there:.3f} s of {promised:.3f} s are there")
     if not read:
         raise ClipError("content", "it holds no samples")
-    return np.concatenate(blocks)
+    return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
 
 def _check_length(seconds: float) -> None:

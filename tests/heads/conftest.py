@@ -82,7 +82,7 @@ def save_cache(folder, utterances, frames, *, corpus=CORPUS, encoder="logmel", t
         versions={},
     )
     write_meta(folder, meta)
-    write_utterances(folder, [(u, f"content of {u.id}") for u in utterances])
+    write_utterances(folder, [(u, f"content of {u.name}") for u in utterances])
     rows = [Row(f"content of {name}", name, array) for name, array in frames.items()]
     write_shard(folder / "shards/0000-00000.h5", meta.key, rows, [], (2, DIM), np.dtype("float32"))
     return folder

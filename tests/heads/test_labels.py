@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from embedcache.errors import SerError, UsageError
 from embedcache.utterance import Utterance
-from heads.labels import LabelConfig, majority, make_targets
+from heads.labels import LabelConfig, count_votes, majority, make_targets, smooth
 
 EMOTIONS = ("angry", "happy", "neutral", "sad")
 varied = settings(deadline=None, max_examples=100)
@@ -158,3 +158,132 @@ def test_a_label_to_drop_must_occur_after_renaming():
 def test_one_class_is_nothing_to_tell_apart(labels, text):
     with pytest.raises(SerError, match=text):
         make_targets([clip(label) for label in labels], LabelConfig())
+
+
+def voted(name="x", label=None, self_votes=None, extra=None, **votes):
+    return Utterance(
+        id=name, path=Path("x.wav"), label=label, votes=votes, self_votes=self_votes or {},
+        extra=extra or {},
+    )  # fmt: skip
+
+
+FOUR = {"angry": "angry", "happy": "happy", "excited": "happy", "sad": "sad"}
+
+
+def test_a_label_set_merges_and_leaves_out():
+    utterances = [clip("angry"), clip("excited"), clip("happy"), clip("surprise"), clip(None)]
+    targets = make_targets(utterances, LabelConfig(), ("happy", "excited", "angry"), FOUR)
+    assert targets.labels == ("happy", "angry")
+    assert targets.kept.tolist() == [0, 1, 2]
+    assert targets.left_out == {"no label of a class": 1, "no majority label": 1}
+
+
+def test_a_label_set_merges_votes_before_they_are_shared():
+    utterances = [voted(happy=1.0, excited=2.0, sad=1.0, surprise=4.0), voted(sad=1.0)]
+    targets = make_targets(utterances, LabelConfig(kind="soft"), (), FOUR)
+    assert targets.labels == ("happy", "sad")
+    np.testing.assert_allclose(targets.distributions, [[0.75, 0.25], [0, 1]])
+
+
+def test_the_users_map_and_drop_name_classes_of_the_set():
+    utterances = [clip("angry"), clip("excited"), clip("sad")]
+    config = LabelConfig(rename={"happy": "joy"}, drop=frozenset({"sad"}))
+    assert make_targets(utterances, config, (), FOUR).labels == ("angry", "joy")
+    with pytest.raises(UsageError, match="unknown label in --map 'excited'"):
+        make_targets(utterances, LabelConfig(rename={"excited": "joy"}), (), FOUR)
+
+
+@varied
+@given(clips)
+def test_majority_is_the_most_voted_and_a_tie_has_none(utterances):
+    try:
+        targets = make_targets(utterances, LabelConfig(kind="majority"))
+    except (SerError, UsageError):
+        reject()
+    assert set(np.unique(targets.distributions)) <= {0.0, 1.0}
+    for position, utterance in enumerate(utterances):
+        counts = [*sorted(utterance.votes.values(), reverse=True), 0.0, 0.0]
+        kept = position in targets.kept
+        assert kept == (counts[0] > counts[1])
+        if kept:
+            row = targets.distributions[targets.kept.tolist().index(position)]
+            assert utterance.votes[targets.labels[int(row.argmax())]] == counts[0]
+
+
+def test_ties_of_soft_labels_are_kept_or_dropped():
+    utterances = [voted(sad=2.0, happy=2.0), voted(sad=3.0), voted(happy=1.0)]
+    kept = make_targets(utterances, LabelConfig(kind="soft"))
+    dropped = make_targets(utterances, LabelConfig(kind="soft", ties="drop"))
+    assert (len(kept.kept), len(dropped.kept)) == (3, 2)
+    assert dropped.left_out == {"tied for the first place": 1}
+
+
+@pytest.mark.parametrize(("least", "count"), [(0.0, 4), (0.5, 3), (2 / 3, 2), (0.7, 1), (1.0, 1)])
+def test_agreement_is_the_share_of_the_commonest_emotion(least, count):
+    utterances = [
+        voted(label="sad", sad=3.0),
+        voted(label="sad", sad=2.0, happy=1.0),
+        voted(label="happy", sad=1.0, happy=1.0),
+        voted(label="happy", sad=1.0, happy=1.0, angry=1.0),
+    ]
+    sure = [voted(label=label, **{label: 1.0}) for label in ("sad", "happy", "angry")]
+    for kind in ("hard", "soft"):
+        config = LabelConfig(kind=kind, min_agreement=least)
+        assert len(make_targets([*utterances, *sure], config).kept) == count + len(sure)
+
+
+def test_agreement_needs_votes():
+    with pytest.raises(UsageError, match="--min-agreement: this corpus has no votes; use --labels"):
+        make_targets([clip("sad"), clip("happy")], LabelConfig(min_agreement=0.5))
+
+
+def test_votes_are_taken_from_where_they_are_asked_for():
+    extra = {"votes_face": "sad=3;happy=1"}
+    utterance = voted(self_votes={"angry": 1.0}, extra=extra, sad=1.0)
+    other = voted(happy=1.0, angry=1.0)
+    for source, wanted in {
+        "votes": {"sad": 1.0},
+        "self_votes": {"angry": 1.0},
+        "votes_face": {"sad": 3.0, "happy": 1.0},
+        "votes+self_votes": {"sad": 1.0, "angry": 1.0},
+        "votes+votes_face": {"sad": 4.0, "happy": 1.0},
+    }.items():
+        assert count_votes(utterance, source) == wanted
+    targets = make_targets([utterance, other], LabelConfig(kind="soft", votes="votes+self_votes"))
+    np.testing.assert_allclose(targets.distributions, [[0.5, 0.0, 0.5], [0.5, 0.5, 0.0]])
+
+
+def test_votes_from_a_column_that_is_not_there_are_said():
+    with pytest.raises(UsageError, match="--labels soft: this corpus has no votes in votes_face"):
+        make_targets(
+            [voted(sad=1.0), voted(happy=1.0)], LabelConfig(kind="soft", votes="votes_face")
+        )
+
+
+def test_a_column_that_holds_no_votes_is_an_error_with_its_utterance():
+    with pytest.raises(SerError, match="--votes room: utterance 'x': votes are 'hall', not like"):
+        count_votes(voted(extra={"room": "hall"}), "room")
+
+
+@varied
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=9).filter(any), st.floats(0, 0.99))
+def test_smoothing_keeps_a_distribution_and_its_order(weights, share):
+    row = np.array(weights) / sum(weights)
+    smoothed = smooth(row, share)
+    assert smoothed.sum() == pytest.approx(1)
+    assert smoothed.min() >= share / len(row) * (1 - 1e-9)
+    assert (np.argsort(smoothed, kind="stable") == np.argsort(row, kind="stable")).all() or share
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"ties": "kepp"}, "unknown --ties 'kepp': did you mean 'keep'"),
+        ({"min_agreement": 1.1}, r"--min-agreement 1\.1: give a share from 0 to 1"),
+        ({"min_agreement": float("nan")}, "--min-agreement nan"),
+        ({"smoothing": 1.0}, "--smoothing 1: give a share from 0 to below 1"),
+    ],
+)
+def test_what_cannot_be_is_refused(fields, text):
+    with pytest.raises(UsageError, match=text):
+        LabelConfig(**fields)
