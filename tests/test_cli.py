@@ -64,6 +64,35 @@ SENTENCES = {
     "empty": (1, "extract --corpus ravdess --root empty", "no utterance found under empty"),
     "other layout": (1, "extract --corpus urdu --root clips", "urdu looks for Angry/SM1_F1_A01"),
     "corpus": (2, "extract --corpus ravdes --root clips", "did you mean 'ravdess'"),
+    "check": (
+        2,
+        "corpora check --corpus urdu --root nowhere",
+        "--root nowhere does not exist; urd",
+    ),
+    "check form": (2, "corpora check --corpus folder --root clips --format md", "unknown --format"),
+    "emobox": (
+        2,
+        "extract --corpus emobox --root clips",
+        "name the data set, as in emobox:ravdess",
+    ),
+    "augment": (2, "extract --corpus folder --root clips --augment sped=1", "did you mean 'speed'"),
+    "no change": (2, "extract --corpus folder --root clips --augment speed=1", "that is no change"),
+    "normalise": (2, "extract --corpus folder --root clips --normalise loud", "give peak or rms"),
+    "length": (
+        2,
+        "extract --corpus folder --root clips --fix-seconds 0",
+        "--fix-seconds 0: give a",
+    ),
+    "label set": (2, "train-head --corpus folder --label-set folder-4", "unknown label set"),
+    "agreement": (
+        2,
+        "train-head --corpus folder --min-agreement 0.5",
+        "has no votes; use --labels",
+    ),
+    "ties": (2, "train-head --corpus folder --ties sometimes", "unknown --ties 'sometimes'"),
+    "smoothing": (2, "train-head --corpus folder --smoothing 2", "--smoothing 2: give a share"),
+    "views": (2, "train-head --corpus folder --views speed=0.9", "holds no views; make one with"),
+    "mask": (2, "train-head --corpus folder --set mask_time=0.9", "give a share from 0 to 0.8"),
     "encoder": (2, "extract --corpus folder --root clips --encoder mfc", "did you mean 'mfcc'"),
     "layer": (2, "extract --corpus folder --root clips --layers 3", "logmel has one layer"),
     "dtype": (2, "extract --corpus folder --root clips --dtype int4", "computes in float32 only"),
@@ -233,6 +262,19 @@ def test_bias_writes_beside_the_run(run: Run, trained: Path) -> None:
     assert done.code == 0 and "best and worst speaker" in done.out
     record = json.loads((folder / "bias.json").read_text())
     assert len(record["groups"]["speaker"]) == 6
+
+
+def test_a_corpus_is_checked_and_what_cannot_be_used_makes_it_exit_3(
+    run: Run, tmp_path: Path
+) -> None:
+    write_clips(tmp_path / "clips", 4)
+    done = run("corpora", "check", "--corpus", "folder", "--root", "clips")
+    assert done.code == 0
+    assert "folder in clips: 4 utterances" in done.out and "unusable    none" in done.out
+    (tmp_path / "clips" / "sad" / "empty.wav").write_bytes(b"")
+    done = run("corpora", "check", "--corpus", "folder", "--root", "clips", "--format", "json")
+    assert done.code == 3
+    assert json.loads(done.out)["unusable"] == {"the file is empty (0 bytes)": ["sad/empty"]}
 
 
 def test_lists(run: Run) -> None:

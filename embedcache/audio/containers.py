@@ -1,7 +1,7 @@
 """What libsndfile does not tell of a file: whether all of it is there, whether its length is known.
 
-It shortens truncated WAV and Ogg files without a word, and guesses the length of an MP3 that has no
-frame count.
+It shortens truncated WAV, AIFF and Ogg files without a word, and guesses the length of an MP3 that
+has no frame count.
 """
 
 from __future__ import annotations
@@ -33,9 +33,13 @@ def missing_part(file: BinaryIO) -> str:
     """What a file's container promises and the file does not hold; empty where all is there."""
     file.seek(0)
     magic = file.read(12)
+    missing = 0
     if magic[:4] == b"RIFF" and magic[8:12] == b"WAVE":
-        missing = _missing_wav_bytes(file)
-        return f"its header promises {missing} bytes more" if missing else ""
+        missing = _missing_bytes(file, "<4sI", b"data")
+    elif magic[:4] == b"FORM" and magic[8:12] in (b"AIFF", b"AIFC"):
+        missing = _missing_bytes(file, ">4sI", b"SSND")
+    if missing:
+        return f"its header promises {missing} bytes more"
     if magic[:4] == b"OggS" and not _ogg_ends(file):
         return "its last Ogg page does not end the stream"
     return ""
@@ -61,18 +65,23 @@ def length_is_known(file: BinaryIO) -> bool:
     return not is_mpeg or any(name in first for name in (b"Xing", b"Info", b"VBRI"))
 
 
-def _missing_wav_bytes(file: BinaryIO) -> int:
-    """How many bytes the data chunk promises beyond the file's end.
+def _missing_bytes(file: BinaryIO, head: str, wanted: bytes) -> int:
+    """How many bytes the chunk with the samples promises beyond the file's end.
 
     A size of 0 or near 2^32 is what a stream writes before it knows better, and promises nothing.
+
+    Args:
+        file: In chunks, from byte 12 on.
+        head: How `struct` reads a chunk's name and size.
+        wanted: Name of the chunk that holds the samples.
     """
     size = file.seek(0, 2)
     position = 12
     while position + 8 <= size:
         file.seek(position)
-        name, length = struct.unpack("<4sI", file.read(8))
+        name, length = struct.unpack(head, file.read(8))
         position += 8
-        if name == b"data":
+        if name == wanted:
             streamed = length == 0 or length >= _STREAMED
             return 0 if streamed else max(0, position + length - size)
         position += length + (length & 1)

@@ -76,6 +76,7 @@ def broken(tmp_path: Path) -> dict[str, tuple[Path, str]]:
         "loud": (write(tmp_path / "l.wav", CLIP * 1e20, subtype="FLOAT"), "full scale is 1"),
         "one hertz": (write(tmp_path / "hz.wav", CLIP, 1), "its sample rate is 1 Hz"),
         "wav cut": (cut(write(tmp_path / "c.wav")), "truncated: its header promises"),
+        "aiff cut": (cut(write(tmp_path / "c.aiff", format="AIFF")), "truncated: its header prom"),
         "flac cut": (cut(write(tmp_path / "c.flac")), "truncated|decoded"),
         "ogg cut": (cut(write(tmp_path / "c.ogg", LONG), 0.5), "truncated: its last Ogg page does"),
         "ogg end": (cut(write(tmp_path / "e.ogg", LONG), 0.9), "truncated: its last Ogg page does"),

@@ -201,7 +201,7 @@ def test_a_grammar_describes_what_the_parser_finds(
     for utterance in found if describe else ():
         told = describe(utterance.path)
         assert told.speaker == utterance.speaker
-        assert told.gender == utterance.gender
+        assert told.gender in (None, utterance.gender)  # a table may tell it
 
 
 def test_utterances_survive_json(found: list[Utterance]) -> None:
