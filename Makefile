@@ -1,16 +1,20 @@
-# Two commands: `make demo` and `make test`. Each makes the virtual environment that it needs.
+# `make demo`, `make test`, `make bench`. Each makes the virtual environment that it needs.
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/ser demo
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest
+
+bench: $(VENV)/.installed-test
+	$(BIN)/python -m benchmarks.decode
+	$(BIN)/python -m benchmarks.corpora
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

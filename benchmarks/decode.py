@@ -1,6 +1,6 @@
 """How many times faster than real time one core decodes, averages and resamples 48 kHz to 16 kHz.
 
-    python benchmarks/decode.py [--data DIR] [--rounds 7]
+    python -m benchmarks.decode [--data DIR] [--rounds 7]
 
 Our `read_clip` beside what one would write in its place, on the same clips in turn within each
 round, on one thread. Peers that are not installed are left out, and named.
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import statistics
 import tempfile
 import time
@@ -26,6 +25,7 @@ import soundfile  # noqa: E402
 import torch  # noqa: E402
 import torchaudio  # noqa: E402
 
+from benchmarks.machine import data_folder, machine  # noqa: E402
 from embedcache.audio.decode import read_clip  # noqa: E402
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 FROM_HZ, TO_HZ = 48_000, 16_000
 TARGET = 300
-STAGED = Path(__file__).parents[1].parent / "shared" / "data"
 
 
 def ours(path: Path) -> np.ndarray:
@@ -79,12 +78,12 @@ PEERS: dict[str, tuple[str, Callable[[Path], np.ndarray]]] = {
 
 def clips_in(folder: Path | None, scratch: Path) -> tuple[list[Path], str]:
     """The clips to decode, and what they are; generated ones where there are no real ones."""
-    chosen = folder or Path(os.environ.get("SER_TEST_DATA", STAGED)) / "ravdess-original"
+    chosen = data_folder(folder) / "ravdess-original"
     paths = sorted(chosen.rglob("*.flac")) or sorted(chosen.rglob("*.wav"))
     if paths:
         return paths, f"{chosen}"
     if folder:
-        raise SystemExit(f"no flac or wav files in {folder}")
+        raise SystemExit(f"no flac or wav files in {chosen}")
     for number in range(60):
         path = scratch / f"{number:02}.flac"
         soundfile.write(path, generated(3.7, number), FROM_HZ, subtype="PCM_16")
@@ -119,19 +118,10 @@ def measure(paths: list[Path], rounds: int) -> dict[str, list[float]]:
     return taken
 
 
-def cpu_name() -> str:
-    """The processor's model."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
 def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, help="folder of 48 kHz clips (flac or wav)")
+    parser.add_argument("--data", type=Path, help="folder with ravdess-original in it")
     parser.add_argument("--rounds", type=int, default=7)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -139,7 +129,7 @@ def main() -> None:
         paths, what = clips_in(arguments.data, Path(scratch))
         seconds = sum(soundfile.info(path).duration for path in paths)
         print(f"{len(paths)} clips, {seconds:.1f} s: {what}")
-        print(f"{cpu_name()}, {os.cpu_count()} cores, of which one is used")
+        print(f"{machine()}; one core is used")
         taken = measure(paths, arguments.rounds)
     missing = [name for name in PEERS if name not in taken]
     print(f"not installed: {', '.join(missing) or 'none'}")
