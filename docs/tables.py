@@ -1,6 +1,6 @@
 """Write the tables of docs/corpora.md from the plug-ins themselves.
 
-    python -m docs.tables          # a test fails where they are not up to date
+python -m docs.tables          # a test fails where they are not up to date
 """
 
 from __future__ import annotations
