@@ -184,7 +184,7 @@ def _decode(clip: Clip, encoder: Encoder, conditioning: Conditioning) -> Samples
         raise ClipError(
             "content",
             f"shorter than one frame: {len(samples)} samples at {spec.rate_hz} Hz, "
-            f"{spec.id} needs {spec.receptive}",
+            f"{spec.id} needs {max(spec.receptive, spec.shortest)}",
         )
     return encoder.prepare(samples)
 
@@ -195,6 +195,7 @@ def _encode_decoded(
     """Encode clips in batches by their real lengths; a long one alone, window by window."""
     spec = encoder.spec
     longest = round(config.max_seconds * spec.rate_hz)
+    longest = min(longest, spec.longest or longest)
     indices = list(decoded)
     lengths = [len(decoded[index]) for index in indices]
     for batch in make_batches(lengths, config, spec.rate_hz, spec.pads):

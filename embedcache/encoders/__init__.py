@@ -44,7 +44,9 @@ class EncoderSpec:
         trained: Whether the weights were trained; None where it has none.
         rate_hz: Sample rate that it hears.
         hop: Samples from one frame to the next.
-        receptive: Samples that one frame sees; a shorter clip has no frame.
+        receptive: Samples that the first frame needs; each further one needs a hop more.
+        shortest: Fewest samples that it can encode, where that is more than `receptive`.
+        longest: Most samples that it can encode at once; None where it knows no limit.
         dim: Values per frame (D).
         layers: Names of the layers that it returns, in order.
         last: Name of the layer that `last` stands for.
@@ -60,6 +62,8 @@ class EncoderSpec:
     rate_hz: int
     hop: int
     receptive: int
+    shortest: int = 0
+    longest: int | None = None
     dim: int
     layers: tuple[str, ...]
     last: str
@@ -74,8 +78,10 @@ class EncoderSpec:
     def frame_count(self, samples: int) -> int:
         """Number of frames (T) of a clip.
 
-        A frame needs its whole receptive field: (samples - receptive) // hop + 1, or none.
+        (samples - receptive) // hop + 1, or none where the clip is too short to encode.
         """
+        if samples < self.shortest:
+            return 0
         return max(0, (samples - self.receptive) // self.hop + 1)
 
 
@@ -92,8 +98,8 @@ class Encoder(Protocol):
         """Frames of each clip, which are the same whichever clips share the batch.
 
         Args:
-            clips: Prepared, mono, at the encoder's rate, none shorter than its receptive field; of
-                one length unless the spec says that it pads.
+            clips: Prepared, mono, at the encoder's rate, each with one frame at least and no longer
+                than the spec's longest; of one length unless the spec says that it pads.
 
         Shape:
             clips: [samples] each. Output: [L, T, D] each, float32.

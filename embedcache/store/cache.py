@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from embedcache.atomic import write_whole
-from embedcache.audio.conditioning import Conditioning, describe
+from embedcache.audio.conditioning import Conditioning
 from embedcache.errors import SerError, UsageError, disk_errors
 from embedcache.store.key import KeyParts
 from embedcache.store.shard import Skip
@@ -62,8 +62,8 @@ class Meta:
 
     @property
     def conditioning_steps(self) -> list[str]:
-        """What was done to clips between decoding and encoding, by name."""
-        return list(describe(Conditioning.from_key(self.parts.conditioning)))
+        """What was done to clips between decoding and encoding, such as `normalise=lufs`."""
+        return list(Conditioning.from_key(self.parts.conditioning).names)
 
 
 def cache_folder(cache_dir: Path, corpus: str, encoder_id: str, key: str) -> Path:
