@@ -30,7 +30,7 @@ from embedcache.request import (
     resolve_device,
 )
 from embedcache.store import cache as store
-from embedcache.store.contents import Content, unchanged
+from embedcache.store.contents import Content, Key, unchanged
 from embedcache.store.inventory import shard_path, take_inventory
 from embedcache.store.plan import PlannedShard, add_plan, deal, read_plans
 from embedcache.store.shard import Row, Skip, write_shard
@@ -94,7 +94,7 @@ def extract(config: ExtractConfig) -> Extraction:
     _list_utterances(folder, corpus, originals, views, contents)
     identified = time.perf_counter()
     wanted = with_views(originals, config.views)
-    named = [contents[u.name] for u in wanted if u.name in contents]
+    named = [contents[u.key] for u in wanted if u.key in contents]
     by_id = {content.id: content for content in named}
     _plan(folder, by_id, encoder.spec, meta, config)
     ours, others = _share(folder, by_id, config.worker)
@@ -105,13 +105,13 @@ def extract(config: ExtractConfig) -> Extraction:
     if ours and meta.layers != encoder.spec.layers:
         encoder = load_requested(replace(config, layers=",".join(meta.layers)))
     encoded, encoded_s = _run(folder, meta, encoder, ours, by_id, config)
-    skips = _list_skipped(folder, contents, unreadable)
+    skips = _list_skipped(folder, unreadable)
     return Extraction(
         folder=folder,
         utterances=len(originals),
         encoded=encoded,
         encoded_s=encoded_s,
-        skips=[(u.name, skips[u.name]) for u in wanted if u.name in skips],
+        skips=[(u.name, skips[u.key]) for u in wanted if u.key in skips],
         pending=len(others),
         load_s=loaded - started,
         identify_s=identified - loaded,
@@ -167,11 +167,11 @@ def _list_utterances(
     corpus: Sequence[Utterance],
     originals: Sequence[Utterance],
     views: Sequence[str],
-    contents: dict[str, Content],
+    contents: dict[Key, Content],
 ) -> None:
     """Write the corpus's list; utterances beyond --limit stay in it as they were."""
     listed = store.read_utterances(folder)
-    old = {(utterance.id, utterance.view): content for utterance, content in listed}
+    old = {utterance.key: content for utterance, content in listed}
     asked = {utterance.id for utterance in originals}
     if old and not {name for name, _ in old} & {u.id for u in corpus}:
         _log.warning(
@@ -182,9 +182,9 @@ def _list_utterances(
         )
     pairs = []
     for utterance in with_views(corpus, views):
-        before = old.get((utterance.id, utterance.view))
+        before = old.get(utterance.key)
         if utterance.id in asked:
-            content = contents.get(utterance.name)
+            content = contents.get(utterance.key)
             pairs.append((utterance, content.id if content else before or ""))
         elif before is not None:
             pairs.append((utterance, before))
@@ -303,20 +303,18 @@ def _require_unchanged(content: Content) -> None:
         raise ClipError("io", "its file changed while it was encoded")
 
 
-def _list_skipped(
-    folder: Path, contents: dict[str, Content], unreadable: dict[str, str]
-) -> dict[str, str]:
-    """Write what of the whole list has no frames, and why; the reasons by the utterance's name."""
+def _list_skipped(folder: Path, unreadable: dict[Key, str]) -> dict[Key, str]:
+    """Write what of the whole list has no frames, and why; the reasons by the utterance's key."""
     known = take_inventory(folder).skips
     before = {skip.utterance_id: skip for skip in store.read_skipped(folder)}
-    skips = []
+    skips: dict[Key, Skip] = {}
     for utterance, content in store.read_utterances(folder):
-        name = utterance.name
-        if name in unreadable:
-            skips.append(Skip("", name, "io", unreadable[name]))
+        key, name = utterance.key, utterance.name
+        if key in unreadable:
+            skips[key] = Skip("", name, "io", unreadable[key])
         elif not content and name in before:  # beyond --limit: as it was
-            skips.append(before[name])
+            skips[key] = before[name]
         elif content in known:
-            skips.append(replace(known[content], utterance_id=name))
-    store.write_skipped(folder, skips)
-    return {skip.utterance_id: skip.reason for skip in skips}
+            skips[key] = replace(known[content], utterance_id=name)
+    store.write_skipped(folder, skips.values())
+    return {key: skip.reason for key, skip in skips.items()}

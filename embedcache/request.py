@@ -24,7 +24,7 @@ from embedcache.encode import Clip
 from embedcache.encoders import load_encoder
 from embedcache.errors import SerError, UsageError
 from embedcache.store import cache as store
-from embedcache.store.contents import Content, identify
+from embedcache.store.contents import Content, Key, identify
 from embedcache.store.key import KeyParts, cache_key
 from embedcache.store.shard import complete_checksum
 
@@ -217,8 +217,8 @@ def find_or_create(config: ExtractConfig, spec: EncoderSpec) -> tuple[Path, stor
 
 def identify_contents(
     utterances: Sequence[Utterance], config: ExtractConfig
-) -> tuple[dict[str, Content], dict[str, str]]:
-    """Contents by the utterance's name, and why the files of others cannot be read."""
+) -> tuple[dict[Key, Content], dict[Key, str]]:
+    """Contents by the utterance's key, and why the files of others cannot be read."""
     memory = store.hash_memory(config.cache_dir, config.corpus)
     with progress_bar(len(utterances), "hashing") as bar:
         return identify(utterances, memory, bar.update)

@@ -53,6 +53,11 @@ class Utterance:
     extra: dict[str, str] = field(default_factory=dict)
 
     @property
+    def key(self) -> tuple[str, str]:
+        """Its id and its view, which together are unique in a corpus."""
+        return self.id, self.view
+
+    @property
     def name(self) -> str:
         """What a message calls it: the id, and the view where it is one.
 

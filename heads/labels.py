@@ -73,12 +73,14 @@ class Targets:
         distributions: [N, C], each row sums to one.
         kept: [N], positions of these utterances in the sequence that was given.
         left_out: Why utterances have no target, and how many.
+        ignored_votes: Share of all votes that are for emotions of no class, and do not count.
     """
 
     labels: tuple[str, ...]
     distributions: Array
     kept: npt.NDArray[np.int64]
     left_out: dict[str, int]
+    ignored_votes: float = 0.0
 
 
 def make_targets(
@@ -100,7 +102,8 @@ def make_targets(
         SerError: Fewer than two classes are left.
     """
     naming = _naming(utterances, config, classes)
-    votes = [_rename(count_votes(u, config.votes), naming) for u in utterances]
+    every_vote = [count_votes(u, config.votes) for u in utterances]
+    votes = [_rename(own, naming) for own in every_vote]
     if config.kind != "hard" or config.min_agreement > 0:
         _require_votes(votes, config)
     if config.kind == "hard":
@@ -130,6 +133,7 @@ def make_targets(
         distributions=table / table.sum(axis=1, keepdims=True),
         kept=kept,
         left_out=dict(Counter(reason for reason in reasons if reason)),
+        ignored_votes=_ignored(every_vote, votes) if config.kind != "hard" else 0.0,
     )
 
 
@@ -217,6 +221,12 @@ def _rename(counts: Mapping[str, float], naming: Mapping[str, str]) -> dict[str,
         if label in naming:
             renamed[naming[label]] = renamed.get(naming[label], 0.0) + count
     return renamed
+
+
+def _ignored(before: Sequence[Mapping[str, float]], after: Sequence[Mapping[str, float]]) -> float:
+    """Share of all votes that is not counted."""
+    total = sum(sum(own.values()) for own in before)
+    return max(0.0, 1 - sum(sum(own.values()) for own in after) / total) if total else 0.0
 
 
 def _require_votes(votes: Sequence[Mapping[str, float]], config: LabelConfig) -> None:

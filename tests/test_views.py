@@ -121,6 +121,17 @@ def test_a_clip_that_a_view_makes_too_short_is_named_with_its_view(config: Extra
     assert "sad/brief" in {u.id for u in CacheReader(done.folder).utterances}
 
 
+def test_an_id_that_looks_like_a_view_is_not_taken_for_one(config: ExtractConfig) -> None:
+    some = sorted(config.root.rglob("*.wav"))[0]
+    soundfile.write(some.with_name(f"{some.stem} (speed=0.9).wav"), noise(0.8, 98), 16_000)
+    reader = CacheReader(extract(replace(config, views=("speed=0.9",))).folder)
+    name = some.relative_to(config.root).with_suffix("").as_posix()
+    own, view = f"{name} (speed=0.9)", reader.frames(name, 0, "speed=0.9")
+    assert len(reader.utterances) == len(reader.views) == 13
+    assert len(reader.frames(own, 0)) == 39  # 0.8 s of its own
+    assert len(view) != 39
+
+
 def test_a_limit_holds_for_views_too(config: ExtractConfig) -> None:
     few = replace(config, views=("speed=0.9",), limit=3)
     assert extract(few).encoded == 6

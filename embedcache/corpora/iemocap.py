@@ -254,7 +254,8 @@ def parse(root: Path) -> list[Utterance]:
         warn_of_left_out("iemocap", "annotated utterances without an audio file", silent)
         unknown = sorted(path.stem for path in audio.values())
         warn_of_left_out("iemocap", "audio files without an annotation", unknown)
-    warn_of_missing("iemocap", (u.session for u in found), SESSIONS)
+    sessions = {f"session {session}": count for session, count in SESSIONS.items()}
+    warn_of_missing("iemocap", (f"session {u.session}" for u in found), sessions)
     warn_of_missing("iemocap", (u.label or "no majority" for u in found), CLASSES)
     return found
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from embedcache.utterance import Utterance
 
+Key = tuple[str, str]  # an utterance's id and view
+
 _RACY_NS = 2_000_000_000
 _BLOCK = 1 << 20
 
@@ -71,7 +73,7 @@ def content_id(file_hash: str, start_s: float, end_s: float | None, view: str) -
 
 def identify(
     utterances: Iterable[Utterance], memory: Path, tick: Callable[[], object] = lambda: None
-) -> tuple[dict[str, Content], dict[str, str]]:
+) -> tuple[dict[Key, Content], dict[Key, str]]:
     """The content of each utterance.
 
     Args:
@@ -80,21 +82,21 @@ def identify(
         tick: Called once per utterance.
 
     Returns:
-        Contents by the utterance's name, and for those whose file cannot be read the reason.
+        Contents by the utterance's key, and for those whose file cannot be read the reason.
     """
     known = _load(memory)
     seen: dict[str, FileFacts] = {}
-    found: dict[str, Content] = {}
-    unreadable: dict[str, str] = {}
+    found: dict[Key, Content] = {}
+    unreadable: dict[Key, str] = {}
     for utterance in utterances:
         path = utterance.path.absolute()
         try:
             facts = seen.get(str(path)) or _facts(path, known.get(str(path)))
         except OSError as error:
-            unreadable[utterance.name] = f"cannot be read ({error.strerror or error})"
+            unreadable[utterance.key] = f"cannot be read ({error.strerror or error})"
         else:
             seen[str(path)] = facts
-            found[utterance.name] = _content(utterance, facts)
+            found[utterance.key] = _content(utterance, facts)
         tick()
     _save(memory, known, seen)
     return found, unreadable

@@ -50,7 +50,7 @@ class CacheReader:
         self.missing: list[Utterance] = []
         self.views: list[Utterance] = []
         for utterance, content in read_utterances(path):
-            self._contents[utterance.id, utterance.view] = content
+            self._contents[utterance.key] = content
             there = content in self._rows
             if not utterance.view:
                 (self.utterances if there else self.missing).append(utterance)

@@ -18,6 +18,7 @@ from embedcache.utterance import Utterance
 from heads.labels import LabelConfig, Targets, make_targets
 from heads.splits import Fold, SplitTable, split
 
+_ROUNDING = 1e-9
 _log = logging.getLogger(__name__)
 
 
@@ -114,6 +115,9 @@ def prepare(config: RunConfig) -> Prepared:
     targets = make_targets(reader.utterances, config.labels, label_order(config.corpus), classes)
     for reason, count in targets.left_out.items():
         _log.warning("%d of %d utterances left out: %s", count, len(reader.utterances), reason)
+    if targets.ignored_votes > _ROUNDING:
+        share = 100 * targets.ignored_votes
+        _log.warning("%.1f %% of the votes are for emotions of no class and do not count", share)
     utterances = [reader.utterances[i] for i in targets.kept]
     table = SplitTable(
         strata=_strata(utterances, targets),

@@ -110,6 +110,7 @@ def _results(run: Finished, tested: OutOfFold) -> dict[str, Any]:
             "speakers": len({u.speaker for u in data.utterances if u.speaker}),
             "labels": list(data.targets.labels),
             "majority_ties": int((majority(tested.targets) < 0).sum()),
+            "ignored_votes": data.targets.ignored_votes,
             "agreement": _agreement(data, run.config.labels.votes),
         },
         "cache": {

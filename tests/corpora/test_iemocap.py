@@ -185,6 +185,6 @@ def test_what_is_not_there_is_counted_and_named(
     assert "and 2 more" in messages[0]
     assert "audio files without an annotation: Ses04" in messages[1]
     counts = Counter(u.session for u in found)
-    assert f"2 (1804 of 1811), 4 ({counts['4']} of 2103)" in messages[2]
+    assert f"session 2 (1804 of 1811), session 4 ({counts['4']} of 2103)" in messages[2]
     assert counts["4"] < 2103
     assert "neutral (" in messages[3]

@@ -183,6 +183,7 @@ def test_a_label_set_merges_votes_before_they_are_shared():
     targets = make_targets(utterances, LabelConfig(kind="soft"), (), FOUR)
     assert targets.labels == ("happy", "sad")
     np.testing.assert_allclose(targets.distributions, [[0.75, 0.25], [0, 1]])
+    assert targets.ignored_votes == pytest.approx(4 / 9)
 
 
 def test_the_users_map_and_drop_name_classes_of_the_set():

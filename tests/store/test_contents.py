@@ -24,7 +24,7 @@ def clip(path: Path, seed: int = 0) -> Utterance:
 
 
 def one(utterance: Utterance, memory: Path) -> str:
-    return identify([utterance], memory)[0][utterance.id].id
+    return identify([utterance], memory)[0][utterance.key].id
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_a_copy_under_another_name_is_the_same_content(tmp_path: Path) -> None:
     shutil.copy(first.path, tmp_path / "deep-er.wav")
     second = Utterance(id="b", path=tmp_path / "deep-er.wav", label="sad", speaker="x")
     found, _ = identify([first, second], tmp_path / "memory.json")
-    assert found["a"].id == found["b"].id
+    assert found["a", ""].id == found["b", ""].id
 
 
 def test_one_changed_byte_is_another_content(tmp_path: Path) -> None:
@@ -86,21 +86,21 @@ def test_unreadable_files_are_named_and_the_rest_goes_on(tmp_path: Path) -> None
     first = clip(tmp_path / "a.wav")
     gone = Utterance(id="gone", path=tmp_path / "gone.wav")
     found, unreadable = identify([gone, first], tmp_path / "memory.json")
-    assert list(found) == ["a"]
-    assert unreadable == {"gone": "cannot be read (No such file or directory)"}
+    assert list(found) == [("a", "")]
+    assert unreadable == {("gone", ""): "cannot be read (No such file or directory)"}
 
 
 def test_expected_seconds_follow_the_bounds(tmp_path: Path) -> None:
     first = clip(tmp_path / "a.wav")
     part = replace(first, id="part", start_s=0.1, end_s=0.3)
     found, _ = identify([first, part], tmp_path / "memory.json")
-    assert found["a"].seconds == pytest.approx(0.5)
-    assert found["part"].seconds == pytest.approx(0.2)
+    assert found["a", ""].seconds == pytest.approx(0.5)
+    assert found["part", ""].seconds == pytest.approx(0.2)
 
 
 def test_unchanged_notices_a_change(tmp_path: Path) -> None:
     first = clip(tmp_path / "a.wav")
-    content = identify([first], tmp_path / "memory.json")[0]["a"]
+    content = identify([first], tmp_path / "memory.json")[0]["a", ""]
     assert unchanged(content)
     os.utime(first.path, (OLD_S, OLD_S + 5))
     assert not unchanged(content)
