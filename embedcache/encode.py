@@ -20,10 +20,13 @@ from embedcache.audio.decode import read_clip
 from embedcache.errors import ClipError, SerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from embedcache.encoders import Encoder, Frames, Samples
     from embedcache.utterance import Utterance
+
+StoredFrames = npt.NDArray[np.floating[Any]]
+Decoded = npt.NDArray[np.float32] | ClipError
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +43,9 @@ class Clip:
     seconds: float
     seed: int = 0
 
-
-StoredFrames = npt.NDArray[np.floating[Any]]
+    def expected_samples(self, rate_hz: int, config: EncodeConfig) -> int:
+        """Expected length; a clip whose header does not tell it counts as a long one."""
+        return round((self.seconds or config.max_seconds) * rate_hz)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,29 +75,27 @@ def batch_limits(device: str) -> tuple[int, float]:
 
 
 def encode_clips(
-    encoder: Encoder, clips: Sequence[Clip], config: EncodeConfig
-) -> Iterator[tuple[int, Frames | ClipError]]:
-    """Decode and encode clips, in an order of its own.
+    encoder: Encoder,
+    clips: Sequence[Clip],
+    config: EncodeConfig,
+    dtype: npt.DTypeLike = np.float32,
+) -> Iterator[tuple[int, StoredFrames | ClipError]]:
+    """Decode and encode clips one batch after the other, in an order of its own.
 
     Args:
         encoder: Loaded.
         clips: What to encode.
         config: Batch and window limits, conditioning.
+        dtype: Of the frames that are given out.
 
     Yields:
         The clip's position in `clips`, with its frames [L, T, D] or why it has none.
     """
-    rate_hz = encoder.spec.rate_hz
-    # A clip whose header does not tell its length counts as a long one.
-    expected = [round((clip.seconds or config.max_seconds) * rate_hz) for clip in clips]
-    for batch in make_batches(expected, config, rate_hz, encoder.spec.pads):
-        decoded: dict[int, Samples] = {}
-        for index in batch:
-            try:
-                decoded[index] = _decode(clips[index], encoder, config.conditioning)
-            except ClipError as error:
-                yield index, error
-        yield from _encode_decoded(encoder, decoded, config)
+    spec = encoder.spec
+    expected = [clip.expected_samples(spec.rate_hz, config) for clip in clips]
+    for batch in make_batches(expected, config, spec.rate_hz, spec.pads):
+        decoded = {i: decode_clip(clips[i], encoder, config.conditioning) for i in batch}
+        yield from encode_decoded(encoder, decoded, config, dtype)
 
 
 def make_batches(
@@ -143,7 +145,7 @@ def to_storage(frames: Frames, dtype: np.dtype[Any]) -> StoredFrames:
             "content",
             f"a frame value of {largest:.3g} does not fit {dtype}; use --store-dtype float32",
         )
-    return frames.astype(dtype)
+    return frames.astype(dtype, copy=False)
 
 
 def windows(samples: int, longest: int, hop: int, receptive: int) -> list[tuple[int, int]]:
@@ -170,18 +172,21 @@ def windows(samples: int, longest: int, hop: int, receptive: int) -> list[tuple[
     return [(start * hop, (end - 1) * hop + receptive) for start, end in pairwise(edges)]
 
 
-def _decode(clip: Clip, encoder: Encoder, conditioning: Conditioning) -> Samples:
-    """A clip's samples as the encoder takes them.
+def decode_clip(clip: Clip, encoder: Encoder, conditioning: Conditioning) -> Decoded:
+    """A clip's samples as the encoder takes them, or why there are none.
 
     The augmentation stands first: a view is what another recording might have been, and it is
     conditioned as any recording is.
     """
     spec, utterance = encoder.spec, clip.utterance
-    samples = read_clip(utterance.path, utterance.start_s, utterance.end_s, spec.rate_hz)
-    samples = augment(samples, spec.rate_hz, utterance.view, clip.seed)
-    samples = condition(samples, spec.rate_hz, conditioning)
+    try:
+        samples = read_clip(utterance.path, utterance.start_s, utterance.end_s, spec.rate_hz)
+        samples = augment(samples, spec.rate_hz, utterance.view, clip.seed)
+        samples = condition(samples, spec.rate_hz, conditioning)
+    except ClipError as error:
+        return error
     if not spec.frame_count(len(samples)):
-        raise ClipError(
+        return ClipError(
             "content",
             f"shorter than one frame: {len(samples)} samples at {spec.rate_hz} Hz, "
             f"{spec.id} needs {max(spec.receptive, spec.shortest)}",
@@ -189,24 +194,60 @@ def _decode(clip: Clip, encoder: Encoder, conditioning: Conditioning) -> Samples
     return encoder.prepare(samples)
 
 
-def _encode_decoded(
-    encoder: Encoder, decoded: dict[int, Samples], config: EncodeConfig
-) -> Iterator[tuple[int, Frames]]:
-    """Encode clips in batches by their real lengths; a long one alone, window by window."""
+def encode_decoded(
+    encoder: Encoder,
+    decoded: Mapping[int, Decoded],
+    config: EncodeConfig,
+    dtype: npt.DTypeLike = np.float32,
+) -> Iterator[tuple[int, StoredFrames | ClipError]]:
+    """Encode clips in batches by their real lengths; a long one alone, window by window.
+
+    Args:
+        encoder: Loaded.
+        decoded: Clips by position, or why they have no samples.
+        config: Batch and window limits.
+        dtype: Of the frames that are given out.
+
+    Yields:
+        Position, and frames [L, T, D] or why there are none.
+    """
     spec = encoder.spec
     longest = round(config.max_seconds * spec.rate_hz)
     longest = min(longest, spec.longest or longest)
-    indices = list(decoded)
-    lengths = [len(decoded[index]) for index in indices]
+    clips = {i: clip for i, clip in decoded.items() if not isinstance(clip, ClipError)}
+    yield from ((i, clip) for i, clip in decoded.items() if isinstance(clip, ClipError))
+    positions = list(clips)
+    lengths = [len(clips[i]) for i in positions]
     for batch in make_batches(lengths, config, spec.rate_hz, spec.pads):
-        clips = [decoded[indices[position]] for position in batch]
-        cuts = windows(len(clips[0]), longest, spec.hop, spec.receptive)
+        members = [positions[i] for i in batch]
+        cuts = windows(len(clips[members[0]]), longest, spec.hop, spec.receptive)
         if len(cuts) > 1:
-            parts = [_encode(encoder, [clips[0][start:end]])[0] for start, end in cuts]
-            yield indices[batch[0]], np.concatenate(parts, axis=1)
+            (only,) = members
+            yield only, _encode_windows(encoder, clips[only], cuts, dtype)
         else:
-            found = _encode(encoder, clips)
-            yield from zip((indices[position] for position in batch), found, strict=True)
+            found = _encode(encoder, [clips[i] for i in members])
+            for i, frames in zip(members, found, strict=True):
+                yield i, _stored(frames, dtype)
+
+
+def _encode_windows(
+    encoder: Encoder, clip: Samples, cuts: Sequence[tuple[int, int]], dtype: npt.DTypeLike
+) -> StoredFrames | ClipError:
+    """Frames of a long clip; each window's are cast before the next one is encoded."""
+    parts = []
+    for start, end in cuts:
+        part = _stored(_encode(encoder, [clip[start:end]])[0], dtype)
+        if isinstance(part, ClipError):
+            return part
+        parts.append(part)
+    return np.concatenate(parts, axis=1)
+
+
+def _stored(frames: Frames, dtype: npt.DTypeLike) -> StoredFrames | ClipError:
+    try:
+        return to_storage(frames, np.dtype(dtype))
+    except ClipError as error:
+        return error
 
 
 def _encode(encoder: Encoder, clips: Sequence[Samples]) -> list[Frames]:

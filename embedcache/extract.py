@@ -12,11 +12,8 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from embedcache.encode import EncodeConfig, batch_limits, encode_clips, to_storage
 from embedcache.encoders import find_family
-from embedcache.errors import ClipError
+from embedcache.fill import Job
 from embedcache.plugins import find
 from embedcache.request import (
     ExtractConfig,
@@ -27,20 +24,18 @@ from embedcache.request import (
     load_requested,
     progress_bar,
     requested_utterances,
-    resolve_device,
 )
 from embedcache.store import cache as store
-from embedcache.store.contents import Content, Key, unchanged
-from embedcache.store.inventory import shard_path, take_inventory
+from embedcache.store.contents import Content, Key
+from embedcache.store.inventory import take_inventory
 from embedcache.store.plan import PlannedShard, add_plan, deal, read_plans
-from embedcache.store.shard import Row, Skip, write_shard
+from embedcache.store.shard import Skip
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from embedcache.encode import Clip
-    from embedcache.encoders import Encoder, EncoderSpec
+    from embedcache.encoders import EncoderSpec
     from embedcache.utterance import Utterance
 
 _SHOWN_REASONS = 20  # skipped.jsonl has them all
@@ -104,13 +99,16 @@ def extract(config: ExtractConfig) -> Extraction:
         by_id = {content.id: content for content in everything.values()}
     if ours and meta.layers != encoder.spec.layers:
         encoder = load_requested(replace(config, layers=",".join(meta.layers)))
-    encoded, encoded_s = _run(folder, meta, encoder, ours, by_id, config)
+    engine = find("embedcache.engines", "engine", config.engine).load()
+    job = Job(folder=folder, meta=meta, contents=by_id, config=config)
+    with progress_bar(sum(len(shard.rows) for shard in ours), "encoding") as bar:
+        done = list(engine.run(job, ours, encoder, bar.update))
     skips = _list_skipped(folder, unreadable)
     return Extraction(
         folder=folder,
         utterances=len(originals),
-        encoded=encoded,
-        encoded_s=encoded_s,
+        encoded=sum(count for count, _ in done),
+        encoded_s=sum(seconds for _, seconds in done),
         skips=[(u.name, skips[u.key]) for u in wanted if u.key in skips],
         pending=len(others),
         load_s=loaded - started,
@@ -227,80 +225,6 @@ def _share(
     shards = [s for s in pending if any(content in wanted for content, _ in s.rows)]
     ours = [shard for shard in shards if shard.name in mine]
     return ours, [shard for shard in shards if shard.name not in mine]
-
-
-def _run(
-    folder: Path,
-    meta: store.Meta,
-    encoder: Encoder,
-    shards: Sequence[PlannedShard],
-    by_id: dict[str, Content],
-    config: ExtractConfig,
-) -> tuple[int, float]:
-    """Encode and write shards; number of contents encoded, and their seconds of audio."""
-    engine = find("embedcache.engines", "engine", config.engine).load()
-    max_clips, max_batch_s = batch_limits(resolve_device(config.device))
-    encoding = EncodeConfig(config.max_seconds, max_clips, max_batch_s, config.conditioning)
-    with progress_bar(sum(len(shard.rows) for shard in shards), "encoding") as bar:
-
-        def work(shard: PlannedShard) -> tuple[int, float]:
-            clips = {c: clip_of(by_id[c], config) for c, _ in shard.rows if c in by_id}
-            return _encode_shard(folder, meta, encoder, shard, by_id, clips, encoding, bar.update)
-
-        done = list(engine.run(shards, work))
-    return sum(count for count, _ in done), sum(seconds for _, seconds in done)
-
-
-def _encode_shard(
-    folder: Path,
-    meta: store.Meta,
-    encoder: Encoder,
-    shard: PlannedShard,
-    by_id: dict[str, Content],
-    clips: dict[str, Clip],
-    config: EncodeConfig,
-    tick: Callable[[], object],
-) -> tuple[int, float]:
-    path = shard_path(folder, shard.name)
-    if path.exists():  # another process was faster
-        return 0, 0.0
-    dtype = np.dtype(meta.parts.store_dtype)
-    present = [i for i, (content, _) in enumerate(shard.rows) if content in clips]
-    rows: dict[int, Row] = {}
-    skips: dict[int, Skip] = {}
-    for i in set(range(len(shard.rows))) - set(present):
-        skips[i] = Skip(*shard.rows[i], "io", "its file is not in the corpus any more")
-    todo = [clips[shard.rows[i][0]] for i in present]
-    for position, result in encode_clips(encoder, todo, config):
-        i = present[position]
-        content, utterance = shard.rows[i]
-        try:
-            _require_unchanged(by_id[content])  # whatever came of it, it must be of these bytes
-            if isinstance(result, ClipError):
-                raise result
-            rows[i] = Row(content, utterance, to_storage(result, dtype))
-        except ClipError as error:
-            skips[i] = Skip(content, utterance, error.kind, str(error))
-        tick()
-    shape = len(meta.layers), meta.dim
-    write_shard(
-        path,
-        meta.key,
-        [rows[i] for i in sorted(rows)],
-        [skips[i] for i in sorted(skips)],
-        shape,
-        dtype,
-    )
-    return len(rows), sum(clips[shard.rows[i][0]].seconds for i in rows)
-
-
-def _require_unchanged(content: Content) -> None:
-    try:
-        same = unchanged(content)
-    except OSError as error:
-        raise ClipError("io", f"cannot be read ({error.strerror or error})") from error
-    if not same:
-        raise ClipError("io", "its file changed while it was encoded")
 
 
 def _list_skipped(folder: Path, unreadable: dict[Key, str]) -> dict[Key, str]:

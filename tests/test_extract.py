@@ -184,13 +184,13 @@ def test_a_file_that_changes_while_it_is_encoded_is_not_stored_under_its_old_nam
 ) -> None:
     victim = sorted(config.root.rglob("*.wav"))[3]
 
-    def encode_and_change(*arguments: object) -> object:
+    def decode_and_change(*arguments: object) -> object:
         soundfile.write(victim, noise(0.4, 77), 16_000)
-        return encode(*arguments)  # type: ignore[arg-type]
+        return decode(*arguments)  # type: ignore[arg-type]
 
-    from embedcache.encode import encode_clips as encode
+    from embedcache.encode import decode_clip as decode
 
-    monkeypatch.setattr("embedcache.extract.encode_clips", encode_and_change)
+    monkeypatch.setattr("embedcache.fill.decode_clip", decode_and_change)
     done = extract(config)
     assert [reason for _, reason in done.skips] == ["its file changed while it was encoded"]
     monkeypatch.undo()
@@ -200,15 +200,15 @@ def test_a_file_that_changes_while_it_is_encoded_is_not_stored_under_its_old_nam
 def test_a_file_that_goes_while_others_are_encoded(
     config: ExtractConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from embedcache.encode import encode_clips as encode
+    from embedcache.encode import decode_clip as decode
 
     victim = sorted(config.root.rglob("*.wav"))[3]
 
-    def encode_and_remove(*arguments: object) -> object:
+    def decode_and_remove(*arguments: object) -> object:
         victim.unlink(missing_ok=True)
-        return encode(*arguments)  # type: ignore[arg-type]
+        return decode(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("embedcache.extract.encode_clips", encode_and_remove)
+    monkeypatch.setattr("embedcache.fill.decode_clip", decode_and_remove)
     done = extract(config)
     assert [reason for _, reason in done.skips] == ["cannot be read (No such file or directory)"]
     assert done.encoded == 11
@@ -217,7 +217,7 @@ def test_a_file_that_goes_while_others_are_encoded(
 def test_an_unfinished_plan_whose_file_has_gone_is_finished_without_it(
     config: ExtractConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("embedcache.extract._run", lambda *_: (0, 0.0))
+    monkeypatch.setattr("embedcache.engines.local.run", lambda *_: iter(()))
     extract(config)  # plans everything, encodes nothing
     monkeypatch.undo()
     sorted(config.root.rglob("*.wav"))[0].unlink()
@@ -371,13 +371,13 @@ def test_a_fault_while_the_file_changes_is_not_held_against_its_old_bytes(
     victim = sorted(config.root.rglob("*.wav"))[3]
     good, times = victim.read_bytes(), victim.stat()
 
-    def encode_and_cut(*arguments: object) -> object:
+    def decode_and_cut(*arguments: object) -> object:
         victim.write_bytes(good[:100])
-        return encode(*arguments)  # type: ignore[arg-type]
+        return decode(*arguments)  # type: ignore[arg-type]
 
-    from embedcache.encode import encode_clips as encode
+    from embedcache.encode import decode_clip as decode
 
-    monkeypatch.setattr("embedcache.extract.encode_clips", encode_and_cut)
+    monkeypatch.setattr("embedcache.fill.decode_clip", decode_and_cut)
     assert len(extract(config).skips) == 1
     monkeypatch.undo()
     victim.write_bytes(good)

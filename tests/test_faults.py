@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -112,15 +113,40 @@ def test_ctrl_c_is_one_sentence(corpus: Path, tmp_path: Path) -> None:
         assert "Traceback" not in errors
 
 
-def test_two_at_once_end_with_the_same_bytes(
+def test_two_at_once_share_the_work_and_end_with_the_same_bytes(
     corpus: Path, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
     command = extract_command(corpus, tmp_path)
-    both = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(2)]
+    both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    encoded = []
     for process in both:
         _, errors = process.communicate()
         assert process.returncode == 3, errors
+        told = re.search(r"(\d+) contents encoded now", errors)
+        assert told
+        encoded.append(int(told[1]))
+    assert sum(encoded) == 60  # nothing twice
     assert everything(tmp_path) == undisturbed
+
+
+def test_what_a_killed_process_had_claimed_is_done_by_the_other(
+    corpus: Path, undisturbed: dict[str, bytes], tmp_path: Path
+) -> None:
+    command = extract_command(corpus, tmp_path)
+    first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not list(tmp_path.glob("folder/*/shards/*.h5")) and first.poll() is None:
+        time.sleep(0.001)
+    first.send_signal(signal.SIGSTOP)  # it holds its claims, and does nothing
+    second = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    time.sleep(4)
+    assert second.poll() is None or len(everything(tmp_path)) == len(undisturbed)
+    first.kill()
+    first.wait()
+    _, errors = second.communicate(timeout=60)
+    assert second.returncode == 3, errors
+    # The killed process's temporary file goes when the next extraction begins.
+    left = {name: data for name, data in everything(tmp_path).items() if ".tmp-" not in name}
+    assert left == undisturbed
 
 
 def test_a_reader_while_a_writer_writes(corpus: Path, tmp_path: Path) -> None:

@@ -1,16 +1,20 @@
-"""One shard after the other in this process."""
+"""All shards in this process, one after the other."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
+
+from embedcache.fill import Job, fill_shards
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-Shard = TypeVar("Shard")
-Done = TypeVar("Done")
+    from embedcache.encoders import Encoder
+    from embedcache.store.plan import PlannedShard
 
 
-def run(shards: Iterable[Shard], work: Callable[[Shard], Done]) -> Iterator[Done]:
-    """Call `work` for each shard, in order."""
-    yield from map(work, shards)
+def run(
+    job: Job, shards: Sequence[PlannedShard], encoder: Encoder, tick: Callable[[], object]
+) -> Iterator[tuple[int, float]]:
+    """Fill shards; for each, its number of rows and their seconds of audio."""
+    yield from fill_shards(job, shards, encoder, tick)

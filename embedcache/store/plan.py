@@ -95,6 +95,17 @@ def deal(rows: Iterable[tuple[str, str, int]], shard_bytes: int) -> list[list[tu
     return shards
 
 
+def plan_file(folder: Path, shard: str) -> tuple[Path, int]:
+    """The plan that a shard's name belongs to, and the shard's number in it.
+
+    >>> from pathlib import Path
+    >>> plan_file(Path("cache"), "0001-00012")
+    (PosixPath('cache/plans/0001.json'), 12)
+    """
+    plan, _, number = shard.partition("-")
+    return folder / "plans" / f"{plan}.json", int(number)
+
+
 def _plan_files(folder: Path) -> list[Path]:
     return sorted((folder / "plans").glob("[0-9]*.json"), key=lambda path: int(path.stem))
 

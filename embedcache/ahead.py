@@ -1,0 +1,88 @@
+"""Do what comes next while the present is being used: threads before and behind a loop."""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+Item = TypeVar("Item")
+Done = TypeVar("Done")
+
+
+def ahead(
+    work: Callable[[Item], Done], items: Iterable[Item], workers: int, depth: int
+) -> Iterator[tuple[Item, Done]]:
+    """Each item and what `work` makes of it, in order; up to `depth` are made in advance.
+
+    Items are taken only as they are needed. Whoever stops asking, by an exception or otherwise,
+    leaves nothing running.
+
+    Args:
+        work: Called in other threads; its exceptions come out in the item's turn.
+        items: Any number of them.
+        workers: How many threads.
+        depth: The most items that are begun and not given out yet.
+
+    >>> list(ahead(str.upper, "ab", workers=2, depth=3))
+    [('a', 'A'), ('b', 'B')]
+    """
+    source = iter(items)
+    begun: deque[tuple[Item, Future[Done]]] = deque()
+    with ThreadPoolExecutor(workers, "ahead") as pool:
+        try:
+            while True:
+                for item in islice(source, depth - len(begun)):
+                    begun.append((item, pool.submit(work, item)))
+                if not begun:
+                    return
+                item, future = begun.popleft()
+                yield item, future.result()
+        finally:
+            for _, future in begun:
+                future.cancel()
+
+
+class Behind:
+    """Do things in order in a thread of their own, a few behind whoever asks for them.
+
+    A context, which ends when everything is done. The first exception comes out of a later `do`, or
+    of the context's end; nothing is done after it.
+    """
+
+    def __init__(self, depth: int) -> None:
+        self._pool = ThreadPoolExecutor(1, "behind")
+        self._begun: deque[Future[object]] = deque()
+        self._depth = depth
+        self._failed = False
+
+    def do(self, work: Callable[[], object]) -> None:
+        """Do something soon; waits while more than `depth` things are still to be done."""
+        self._begun.append(self._pool.submit(self._unless_failed, work))
+        while len(self._begun) > self._depth or self._begun[0].done():
+            self._begun.popleft().result()
+            if not self._begun:
+                break
+
+    def _unless_failed(self, work: Callable[[], object]) -> None:
+        if self._failed:
+            return
+        try:
+            work()
+        except BaseException:
+            self._failed = True
+            raise
+
+    def __enter__(self) -> Behind:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        try:
+            while self._begun and error is None:
+                self._begun.popleft().result()
+        finally:
+            self._pool.shutdown(wait=True, cancel_futures=True)
