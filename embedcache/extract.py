@@ -9,10 +9,11 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from embedcache.encoders import find_family
+from embedcache.fidelity import measure_fidelity
 from embedcache.fill import Job
 from embedcache.plugins import find
 from embedcache.request import (
@@ -29,13 +30,14 @@ from embedcache.store import cache as store
 from embedcache.store.contents import Content, Key
 from embedcache.store.inventory import take_inventory
 from embedcache.store.plan import PlannedShard, add_plan, deal, read_plans
+from embedcache.store.reader import CacheReader
 from embedcache.store.shard import Skip
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from embedcache.encoders import EncoderSpec
+    from embedcache.encoders import Encoder, EncoderSpec
     from embedcache.utterance import Utterance
 
 _SHOWN_REASONS = 20  # skipped.jsonl has them all
@@ -54,6 +56,7 @@ class Extraction:
         encoded_s: Their audio, in seconds.
         skips: Utterances and views of those asked for that have no frames: name, reason.
         pending: Number of shards that other workers still have to write.
+        fidelity: Of the cache's frames: see `embedcache.fidelity`; None while it is not complete.
         load_s: Wall-clock seconds until the encoder was ready.
         identify_s: Wall-clock seconds to hash the audio files.
         encode_s: Wall-clock seconds to decode, encode and write.
@@ -65,6 +68,7 @@ class Extraction:
     encoded_s: float
     skips: list[tuple[str, str]]
     pending: int
+    fidelity: Mapping[str, float] | None
     load_s: float
     identify_s: float
     encode_s: float
@@ -104,6 +108,7 @@ def extract(config: ExtractConfig) -> Extraction:
     with progress_bar(sum(len(shard.rows) for shard in ours), "encoding") as bar:
         done = list(engine.run(job, ours, encoder, bar.update))
     skips = _list_skipped(folder, unreadable)
+    meta = _measure_fidelity(job, encoder)
     return Extraction(
         folder=folder,
         utterances=len(originals),
@@ -111,6 +116,7 @@ def extract(config: ExtractConfig) -> Extraction:
         encoded_s=sum(seconds for _, seconds in done),
         skips=[(u.name, skips[u.key]) for u in wanted if u.key in skips],
         pending=len(others),
+        fidelity=meta.fidelity,
         load_s=loaded - started,
         identify_s=identified - loaded,
         encode_s=time.perf_counter() - identified,
@@ -136,6 +142,14 @@ def run_and_describe(config: ExtractConfig) -> tuple[Path, bool]:
         done.identify_s,
         done.encode_s,
     )
+    if done.fidelity:
+        _log.info(
+            "fidelity: %d clips encoded again alone in float32 differ from what is stored by %.1e "
+            "(root mean square, relative), at most %.1e",
+            done.fidelity["clips"],
+            done.fidelity["rms"],
+            done.fidelity["worst"],
+        )
     if done.pending:
         _log.info("%d shards are left to other workers", done.pending)
     return done.folder, not done.skips
@@ -225,6 +239,22 @@ def _share(
     shards = [s for s in pending if any(content in wanted for content, _ in s.rows)]
     ours = [shard for shard in shards if shard.name in mine]
     return ours, [shard for shard in shards if shard.name not in mine]
+
+
+def _measure_fidelity(job: Job, encoder: Encoder) -> store.Meta:
+    """Measure a cache that has gained rows and misses none; its description, with the figure."""
+    state = take_inventory(job.folder)
+    known = job.meta.fidelity
+    if state.pending or (known and known["rows"] == len(state.rows)):
+        return job.meta
+    reader = CacheReader(job.folder)
+    rows = len(state.rows)
+    found = measure_fidelity(reader, job.contents, rows, encoder, job.config)
+    if found is None:
+        return job.meta
+    meta = replace(job.meta, fidelity=asdict(found))
+    store.write_meta(job.folder, meta)
+    return meta
 
 
 def _list_skipped(folder: Path, unreadable: dict[Key, str]) -> dict[Key, str]:

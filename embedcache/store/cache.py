@@ -43,6 +43,8 @@ class Meta:
         frame_hz: Frames per second.
         last: Name of the layer that `last` stands for.
         versions: Of the libraries that the first extraction ran with.
+        fidelity: How near its frames are to float32 ones: see `embedcache.fidelity`; None before
+            its first extraction has ended.
     """
 
     corpus: str
@@ -54,6 +56,7 @@ class Meta:
     frame_hz: float
     last: str
     versions: dict[str, str]
+    fidelity: dict[str, float] | None = None
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -94,7 +97,7 @@ def slug(encoder_id: str) -> str:
 
 
 def write_meta(folder: Path, meta: Meta) -> None:
-    """Describe a new cache."""
+    """Describe a cache."""
     record = {"format": FORMAT, **asdict(meta), "parts": meta.parts.to_json()}
     _write_json(folder / "meta.json", record)
 

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from embedcache.errors import SerError
-from embedcache.store.cache import list_caches, read_meta, read_skipped
+from embedcache.store.cache import Meta, list_caches, read_meta, read_skipped
 from embedcache.store.inventory import take_inventory
 from embedcache.store.reader import CacheReader
 
@@ -45,12 +45,22 @@ def describe(folder: Path) -> str:
         "contents": f"{len(state.rows)} in {len(list(folder.glob('shards/*.h5')))} shards, "
         f"{_megabytes(folder)}",
         "to come": f"{sum(len(shard.rows) for shard in state.pending)} contents",
+        "fidelity": _fidelity(meta),
         "key": meta.key,
         "made with": ", ".join(f"{name} {version}" for name, version in meta.versions.items()),
     }
     lines = [f"{name:<12}{value}" for name, value in facts.items()]
     lines += [f"{'skipped':<12}{count}: {reason}" for reason, count in reasons.most_common()]
     return "\n".join(lines)
+
+
+def _fidelity(meta: Meta) -> str:
+    if not meta.fidelity:
+        return "not measured yet"
+    return (
+        f"{meta.fidelity['rms']:.1e} off float32 (root mean square, relative), at most "
+        f"{meta.fidelity['worst']:.1e}, in {meta.fidelity['clips']} clips"
+    )
 
 
 def _line(folder: Path) -> str:
