@@ -7,7 +7,7 @@ Batches follow from the clips' expected lengths alone, so the same clips give th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from embedcache.errors import ClipError, SerError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from embedcache.encoders import Encoder, Frames, Samples
+    from embedcache.encoders import Encoder, EncoderSpec, Frames, Samples
     from embedcache.utterance import Utterance
 
 StoredFrames = npt.NDArray[np.floating[Any]]
@@ -74,6 +74,13 @@ def batch_limits(device: str) -> tuple[int, float]:
     return (1, 600.0) if device == "cpu" else (64, 120.0)
 
 
+def limited(config: EncodeConfig, spec: EncoderSpec) -> EncodeConfig:
+    """The limits, within what the encoder can take at once."""
+    if spec.longest is None:
+        return config
+    return replace(config, max_seconds=min(config.max_seconds, spec.longest / spec.rate_hz))
+
+
 def encode_clips(
     encoder: Encoder,
     clips: Sequence[Clip],
@@ -92,6 +99,7 @@ def encode_clips(
         The clip's position in `clips`, with its frames [L, T, D] or why it has none.
     """
     spec = encoder.spec
+    config = limited(config, spec)
     expected = [clip.expected_samples(spec.rate_hz, config) for clip in clips]
     for batch in make_batches(expected, config, spec.rate_hz, spec.pads):
         decoded = {i: decode_clip(clips[i], encoder, config.conditioning) for i in batch}
@@ -169,7 +177,8 @@ def windows(samples: int, longest: int, hop: int, receptive: int) -> list[tuple[
     if frames <= most:
         return [(0, samples)]
     edges = np.linspace(0, frames, -(-frames // most) + 1).round().astype(int).tolist()
-    return [(start * hop, (end - 1) * hop + receptive) for start, end in pairwise(edges)]
+    reach = max(receptive, hop)  # whole hops where a frame needs less: no frame more for it
+    return [(start * hop, min(samples, (end - 1) * hop + reach)) for start, end in pairwise(edges)]
 
 
 def decode_clip(clip: Clip, encoder: Encoder, conditioning: Conditioning) -> Decoded:
@@ -212,8 +221,8 @@ def encode_decoded(
         Position, and frames [L, T, D] or why there are none.
     """
     spec = encoder.spec
+    config = limited(config, spec)
     longest = round(config.max_seconds * spec.rate_hz)
-    longest = min(longest, spec.longest or longest)
     clips = {i: clip for i, clip in decoded.items() if not isinstance(clip, ClipError)}
     yield from ((i, clip) for i, clip in decoded.items() if isinstance(clip, ClipError))
     positions = list(clips)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from embedcache.encode import EncodeConfig, encode_clips
@@ -16,6 +16,7 @@ from embedcache.request import (
     load_requested,
     requested_utterances,
 )
+from embedcache.store.contents import add_views
 from embedcache.store.inventory import take_inventory
 
 if TYPE_CHECKING:
@@ -53,11 +54,10 @@ def estimate(config: ExtractConfig) -> Estimate:
         SerError: The corpus cannot be read.
     """
     _, originals = requested_utterances(config, generate=False)
-    wanted = [replace(u, view=view) for view in ("", *config.views) for u in originals]
     encoder = load_requested(config)
     spec = encoder.spec
     parts = key_parts(spec, config)
-    contents, _ = identify_contents(wanted, config)
+    contents = add_views(identify_contents(originals, config)[0], config.views)
     by_id = {content.id: content for content in contents.values()}
     found = find_serving(config, parts)
     todo = list(by_id.values())

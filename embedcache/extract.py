@@ -27,7 +27,7 @@ from embedcache.request import (
     requested_utterances,
 )
 from embedcache.store import cache as store
-from embedcache.store.contents import Content, Key
+from embedcache.store.contents import Content, Key, add_views
 from embedcache.store.inventory import take_inventory
 from embedcache.store.plan import PlannedShard, add_plan, deal, read_plans
 from embedcache.store.reader import CacheReader
@@ -88,18 +88,16 @@ def extract(config: ExtractConfig) -> Extraction:
     encoder = load_requested(config)
     loaded = time.perf_counter()
     folder, meta = find_or_create(config, encoder.spec)
-    views = list(dict.fromkeys((*listed_views(folder), *config.views)))
-    contents, unreadable = identify_contents(with_views(originals, views), config)
-    _list_utterances(folder, corpus, originals, views, contents)
+    contents, unreadable = identify_contents(originals, config)
+    views = _list_utterances(folder, corpus, originals, contents, config)
     identified = time.perf_counter()
-    wanted = with_views(originals, config.views)
-    named = [contents[u.key] for u in wanted if u.key in contents]
-    by_id = {content.id: content for content in named}
+    wanted = add_views(contents, config.views)
+    by_id = {content.id: content for content in wanted.values()}
     _plan(folder, by_id, encoder.spec, meta, config)
     ours, others = _share(folder, by_id, config.worker)
     if any(content not in by_id for shard in ours for content, _ in shard.rows):
         # An earlier plan dealt contents beyond --limit, or other views, into these shards.
-        everything, _ = identify_contents(with_views(corpus, views), config)
+        everything = add_views(identify_contents(corpus, config)[0], views)
         by_id = {content.id: content for content in everything.values()}
     if ours and meta.layers != encoder.spec.layers:
         encoder = load_requested(replace(config, layers=",".join(meta.layers)))
@@ -107,14 +105,15 @@ def extract(config: ExtractConfig) -> Extraction:
     job = Job(folder=folder, meta=meta, contents=by_id, config=config)
     with progress_bar(sum(len(shard.rows) for shard in ours), "encoding") as bar:
         done = list(engine.run(job, ours, encoder, bar.update))
-    skips = _list_skipped(folder, unreadable)
+    asked = {(u.id, view) for u in originals for view in ("", *config.views)}
+    skips = [s for s in _list_skipped(folder, unreadable) if (s.utterance_id, s.view) in asked]
     meta = _measure_fidelity(job, encoder)
     return Extraction(
         folder=folder,
         utterances=len(originals),
         encoded=sum(count for count, _ in done),
         encoded_s=sum(seconds for _, seconds in done),
-        skips=[(u.name, skips[u.key]) for u in wanted if u.key in skips],
+        skips=[(skip.name, skip.reason) for skip in skips],
         pending=len(others),
         fidelity=meta.fidelity,
         load_s=loaded - started,
@@ -163,44 +162,45 @@ def _by_reason(skips: Sequence[tuple[str, str]]) -> list[tuple[str, list[str]]]:
     return sorted(names.items(), key=lambda item: -len(item[1]))
 
 
-def with_views(utterances: Sequence[Utterance], views: Sequence[str]) -> list[Utterance]:
-    """Utterances, then each view of all of them."""
-    return [replace(u, view=view) if view else u for view in ("", *views) for u in utterances]
-
-
-def listed_views(folder: Path) -> list[str]:
-    """The views that a cache lists already; they stay in its list whatever is asked for now."""
-    found = dict.fromkeys(utterance.view for utterance, _ in store.read_utterances(folder))
-    return [view for view in found if view]
-
-
 def _list_utterances(
     folder: Path,
     corpus: Sequence[Utterance],
     originals: Sequence[Utterance],
-    views: Sequence[str],
-    contents: dict[Key, Content],
-) -> None:
-    """Write the corpus's list; utterances beyond --limit stay in it as they were."""
-    listed = store.read_utterances(folder)
-    old = {utterance.key: content for utterance, content in listed}
+    contents: Mapping[Key, Content],
+    config: ExtractConfig,
+) -> list[str]:
+    """Write the corpus's list, and give the views in it.
+
+    Utterances beyond --limit, and views that are not asked for now, stay in it.
+    """
     asked = {utterance.id for utterance in originals}
-    if old and not {name for name, _ in old} & {u.id for u in corpus}:
-        _log.warning(
-            "%s listed %d other utterances, none of which is in this --root; give each data set a "
-            "name of its own, such as folder:NAME or manifest:NAME",
-            folder,
-            len(listed),
-        )
-    pairs = []
-    for utterance in with_views(corpus, views):
-        before = old.get(utterance.key)
-        if utterance.id in asked:
-            content = contents.get(utterance.key)
-            pairs.append((utterance, content.id if content else before or ""))
-        elif before is not None:
-            pairs.append((utterance, before))
-    store.write_utterances(folder, ((replace(u, path=u.path.absolute()), c) for u, c in pairs))
+    with store.locked(folder):
+        listed = store.read_utterances(folder)
+        old = {utterance.key: content for utterance, content in listed}
+        if old and not {name for name, _ in old} & {u.id for u in corpus}:
+            _log.warning(
+                "%s listed %d other utterances, none of which is in this --root; give each data "
+                "set a name of its own, such as folder:NAME or manifest:NAME",
+                folder,
+                len(listed),
+            )
+        views = [
+            view for view in dict.fromkeys((*(view for _, view in old), *config.views)) if view
+        ]
+        known = add_views(contents, views)
+        pairs = []
+        for view in ("", *views):
+            for original in corpus:
+                key = original.id, view
+                before = old.get(key)
+                if original.id in asked:
+                    content = known[key].id if key in known else before or ""
+                    pairs.append((replace(original, view=view), content))
+                elif before is not None:
+                    pairs.append((replace(original, view=view), before))
+        absolute = ((replace(u, path=u.path.absolute()), content) for u, content in pairs)
+        store.write_utterances(folder, absolute)
+    return views
 
 
 def _plan(
@@ -257,18 +257,19 @@ def _measure_fidelity(job: Job, encoder: Encoder) -> store.Meta:
     return meta
 
 
-def _list_skipped(folder: Path, unreadable: dict[Key, str]) -> dict[Key, str]:
-    """Write what of the whole list has no frames, and why; the reasons by the utterance's key."""
+def _list_skipped(folder: Path, unreadable: Mapping[Key, str]) -> list[Skip]:
+    """Write what of the whole list has no frames, and why."""
     known = take_inventory(folder).skips
-    before = {skip.utterance_id: skip for skip in store.read_skipped(folder)}
-    skips: dict[Key, Skip] = {}
-    for utterance, content in store.read_utterances(folder):
-        key, name = utterance.key, utterance.name
-        if key in unreadable:
-            skips[key] = Skip("", name, "io", unreadable[key])
-        elif not content and name in before:  # beyond --limit: as it was
-            skips[key] = before[name]
-        elif content in known:
-            skips[key] = replace(known[content], utterance_id=name)
-    store.write_skipped(folder, skips.values())
-    return {key: skip.reason for key, skip in skips.items()}
+    with store.locked(folder):
+        before = {(skip.utterance_id, skip.view): skip for skip in store.read_skipped(folder)}
+        skips = []
+        for utterance, content in store.read_utterances(folder):
+            name, view = utterance.key
+            if (name, "") in unreadable:
+                skips.append(Skip("", name, "io", unreadable[name, ""], view))
+            elif not content and (name, view) in before:  # beyond --limit: as it was
+                skips.append(before[name, view])
+            elif content in known:
+                skips.append(replace(known[content], utterance_id=name, view=view))
+        store.write_skipped(folder, skips)
+    return skips

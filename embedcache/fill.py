@@ -21,6 +21,7 @@ from embedcache.encode import (
     batch_limits,
     decode_clip,
     encode_decoded,
+    limited,
     make_batches,
 )
 from embedcache.errors import ClipError
@@ -134,7 +135,7 @@ def _ours(
 def _fill(
     job: Job, shards: Iterable[PlannedShard], encoder: Encoder, tick: Callable[[], object]
 ) -> Iterator[tuple[int, float]]:
-    encoding, dtype = job.encoding, job.meta.parts.store_dtype
+    encoding, dtype = limited(job.encoding, encoder.spec), job.meta.parts.store_dtype
 
     def decode(item: tuple[_Open, list[int]]) -> dict[int, Decoded]:
         opened, batch = item

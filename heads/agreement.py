@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 
+_ROUNDING = 1e-6  # votes that are shared are sums of thirds and the like
+
 
 def vote_entropy(counts: Array) -> Array:
     """Entropy of each utterance's votes, in bits: 0 where all annotators agree.
@@ -40,12 +42,12 @@ def majority_share(counts: Array) -> Array:
     return share
 
 
-def krippendorff_alpha(counts: Array) -> float | None:
+def krippendorff_alpha(counts: Array) -> tuple[float | None, int]:
     """Krippendorff's alpha for nominal categories, with any number of annotators per utterance.
 
-    1 is agreement in everything, 0 what chance gives. From counts alone, as votes are what is
-    kept: where one annotator shares a vote over two emotions, the shares count as two annotators'
-    who disagree, so alpha is then a little too low.
+    1 is agreement in everything, 0 what chance gives. Utterances on which an annotator shared a
+    vote over several emotions are left out: alpha is about pairs of different annotators, and which
+    shares are one annotator's, counts do not tell.
 
     K. Krippendorff (2011), Computing Krippendorff's Alpha-Reliability.
 
@@ -53,21 +55,22 @@ def krippendorff_alpha(counts: Array) -> float | None:
         counts: [N, C], votes; utterances with fewer than two do not count.
 
     Returns:
-        Alpha; None where it is not defined: fewer than two votes, or one emotion only.
+        Alpha, and the number of utterances that it is taken over. None where it is not defined:
+        fewer than two votes on every utterance, or one emotion only.
 
-    >>> krippendorff_alpha(np.array([[2.0, 0.0], [0.0, 2.0]]))
-    1.0
+    >>> krippendorff_alpha(np.array([[2.0, 0.0], [0.0, 2.0], [1.5, 0.5]]))
+    (1.0, 2)
     """
-    votes = counts.sum(axis=1)
-    paired = counts[votes >= 2]
+    whole = np.isclose(counts, counts.round(), atol=_ROUNDING).all(axis=1)
+    paired = counts[whole & (counts.sum(axis=1) > 2 - _ROUNDING)].round()
     size = paired.sum(axis=1)
     pairs = size**2 - np.square(paired).sum(axis=1)  # of different emotions, in both orders
     totals = paired.sum(axis=0)
     expected = totals.sum() ** 2 - np.square(totals).sum()
     if expected <= 0:
-        return None
+        return None, len(paired)
     observed = (pairs / (size - 1)).sum()
-    return float(1 - (totals.sum() - 1) * observed / expected)
+    return float(1 - (totals.sum() - 1) * observed / expected), len(paired)
 
 
 def _shares(counts: Array) -> Array:

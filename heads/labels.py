@@ -38,8 +38,10 @@ class LabelConfig:
         votes: Where votes are taken from: `votes`, `self_votes`, an extra column that holds votes
             as text, or several of them joined with `+`, whose counts are added.
         rename: Old emotion to new one; two emotions with one new name are merged.
-        drop: Emotions to leave out, after renaming; votes for them do not count.
-        min_agreement: Least share of the votes for the class with the most of them.
+        drop: Emotions to leave out, after renaming. Votes for them do not count, and utterances
+            that have most votes for them are left out.
+        min_agreement: Least share of all votes for the class with the most of them, or, with hard
+            labels, for the label.
         ties: Whether soft labels with a tie for the first place are kept.
         smoothing: Share of each training target that is spread evenly over all classes.
     """
@@ -102,18 +104,15 @@ def make_targets(
         SerError: Fewer than two classes are left.
     """
     naming = _naming(utterances, config, classes)
-    every_vote = [count_votes(u, config.votes) for u in utterances]
-    votes = [_rename(own, naming) for own in every_vote]
     if config.kind != "hard" or config.min_agreement > 0:
-        _require_votes(votes, config)
+        _require_votes(utterances, config)
+    votes = [_by_class(count_votes(u, config.votes), naming) for u in utterances]
     if config.kind == "hard":
-        counts = [_rename({u.label: 1.0} if u.label else {}, naming) for u in utterances]
+        every = [_by_class({u.label: 1.0} if u.label else {}, naming) for u in utterances]
     else:
-        counts = votes
-    reasons = [
-        _fault(utterance, own, voted, config)
-        for utterance, own, voted in zip(utterances, counts, votes, strict=True)
-    ]
+        every = votes
+    counts = [{name: n for name, n in own.items() if name is not None} for own in every]
+    reasons = [_fault(own, voted, config) for own, voted in zip(every, votes, strict=True)]
     kept = np.array([i for i, reason in enumerate(reasons) if not reason], np.int64)
     present = {label for i in kept for label, count in counts[i].items() if count}
     ordered = dict.fromkeys(naming[label] for label in order if label in naming)
@@ -133,7 +132,7 @@ def make_targets(
         distributions=table / table.sum(axis=1, keepdims=True),
         kept=kept,
         left_out=dict(Counter(reason for reason in reasons if reason)),
-        ignored_votes=_ignored(every_vote, votes) if config.kind != "hard" else 0.0,
+        ignored_votes=_ignored(votes) if config.kind != "hard" else 0.0,
     )
 
 
@@ -214,53 +213,61 @@ def _naming(
     return {label: name for label, name in after.items() if name not in config.drop}
 
 
-def _rename(counts: Mapping[str, float], naming: Mapping[str, str]) -> dict[str, float]:
-    """Counts per class: merged where two emotions are one class, without those left out."""
-    renamed: dict[str, float] = {}
+def _by_class(counts: Mapping[str, float], naming: Mapping[str, str]) -> dict[str | None, float]:
+    """Counts per class; two emotions of one class are merged, those of no class are under None."""
+    merged: dict[str | None, float] = {}
     for label, count in counts.items():
-        if label in naming:
-            renamed[naming[label]] = renamed.get(naming[label], 0.0) + count
-    return renamed
+        name = naming.get(label)
+        merged[name] = merged.get(name, 0.0) + count
+    return merged
 
 
-def _ignored(before: Sequence[Mapping[str, float]], after: Sequence[Mapping[str, float]]) -> float:
-    """Share of all votes that is not counted."""
-    total = sum(sum(own.values()) for own in before)
-    return max(0.0, 1 - sum(sum(own.values()) for own in after) / total) if total else 0.0
+def _ignored(votes: Sequence[Mapping[str | None, float]]) -> float:
+    """Share of all votes that are for no class."""
+    total = sum(sum(own.values()) for own in votes)
+    return sum(own.get(None, 0.0) for own in votes) / total if total else 0.0
 
 
-def _require_votes(votes: Sequence[Mapping[str, float]], config: LabelConfig) -> None:
-    if not any(votes):
-        asked = f"--labels {config.kind}" if config.kind != "hard" else "--min-agreement"
-        where = "" if config.votes == "votes" else f" in {config.votes}"
+def _require_votes(utterances: Sequence[Utterance], config: LabelConfig) -> None:
+    """Every source of votes that is asked for holds some."""
+    asked = f"--labels {config.kind}" if config.kind != "hard" else "--min-agreement"
+    sources = config.votes.split("+")
+    held = {source for source in sources if any(count_votes(u, source) for u in utterances)}
+    for source in sources:
+        if source in held:
+            continue
+        if source not in ("votes", "self_votes"):
+            known = {"votes", "self_votes", *(name for u in utterances for name in u.extra)}
+            raise unknown_name("column in --votes", source, known)
+        where = "" if config.votes == "votes" else f" in {source}"
         raise UsageError(f"{asked}: this corpus has no votes{where}; use --labels hard")
 
 
 def _fault(
-    utterance: Utterance,
-    own: Mapping[str, float],
-    votes: Mapping[str, float],
-    config: LabelConfig,
+    own: Mapping[str | None, float], votes: Mapping[str | None, float], config: LabelConfig
 ) -> str:
     """Why an utterance has no target; empty where it has one.
 
+    What most annotators chose is looked for among all votes, those for emotions of no class
+    included: an utterance that most heard as something else is no example of a class.
+
     Args:
-        utterance: As the corpus has it.
-        own: What its target is made of, per class.
+        own: What its target is made of: its label or its votes, per class.
         votes: Its votes per class.
         config: What is asked for.
     """
-    if sum(own.values()) <= 0:
-        if config.kind == "hard":
-            return "no label of a class" if utterance.label else "no majority label"
-        return "no votes for a class" if count_votes(utterance, config.votes) else "no votes"
+    hard = config.kind == "hard"
+    if not sum(own.values()):
+        return "no majority label" if hard else "no votes"
     most = max(own.values())
-    tied = sum(np.isclose(count, most) for count in own.values()) > 1
-    if tied and (config.kind == "majority" or config.ties == "drop"):
+    first = [name for name, count in own.items() if np.isclose(count, most)]
+    if first == [None]:
+        return "no label of a class" if hard else "most votes are for no class"
+    if len(first) > 1 and (config.kind == "majority" or config.ties == "drop"):
         return "tied for the first place"
-    voted = sum(votes.values())
-    if config.min_agreement > 0 and (
-        voted <= 0 or max(votes.values()) / voted < config.min_agreement - _ROUNDING
-    ):
-        return f"agreement below {config.min_agreement:g}"
+    if config.min_agreement > 0:
+        voted = sum(votes.values())
+        agreeing = votes.get(first[0], 0.0) if hard else most
+        if not voted or agreeing / voted < config.min_agreement - _ROUNDING:
+            return f"agreement below {config.min_agreement:g}"
     return ""

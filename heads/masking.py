@@ -32,14 +32,15 @@ Bools = npt.NDArray[np.bool_]
 def draw_spans(
     lengths: npt.NDArray[np.int64], share: float, span: int, rng: np.random.Generator
 ) -> Bools:
-    """Which positions of each row are hidden: spans at random places, about a share of its length.
+    """Which positions of each row are hidden: spans at random places, a share of its length in all.
 
-    Spans may overlap, so a little less is hidden; at least one position of a row stays.
+    Spans do not overlap and are dealt round a circle, so every position is hidden equally often; a
+    span that passes the end goes on at the beginning. At least one position of a row stays.
 
     Args:
         lengths: [B], the length of each row.
-        share: Of each row, from 0 to below 1.
-        span: Positions of one span; shorter where the share of a row is less.
+        share: Of each row, from 0 to below 1; fractions of a position are drawn.
+        span: Positions of one span; the last one may be shorter.
         rng: Draws the places.
 
     Shape:
@@ -47,12 +48,15 @@ def draw_spans(
     """
     hidden = np.zeros((len(lengths), int(lengths.max(initial=0))), bool)
     for row, length in zip(hidden, lengths.tolist(), strict=True):
-        wanted = int(share * length + rng.random())  # so that short rows get theirs on average
-        width = min(span, wanted, length - 1)
-        for start in rng.integers(0, length - width + 1, -(-wanted // width) if width else 0):
-            row[start : start + width] = True
-        if row[:length].all():
-            row[rng.integers(length)] = False
+        count = min(int(share * length + rng.random()), length - 1)
+        if count < 1:
+            continue
+        starts = np.arange(0, count, span)  # of the spans, among the hidden positions
+        # Before each span a random number of the positions that stay: a random composition.
+        stay = length - count
+        cuts = np.sort(rng.integers(0, stay + 1, len(starts)))
+        places = np.arange(count) + np.repeat(cuts, np.diff(np.append(starts, count)))
+        row[(places + rng.integers(length)) % length] = True
     return hidden
 
 

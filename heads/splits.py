@@ -124,8 +124,8 @@ def _official_fold(table: SplitTable, name: str, seed: int) -> Fold:
         )
     if val.size:
         return Fold(train=train, val=val, test=test)
-    tested = {table.speakers[i] for i in test.tolist()}
-    disjoint = all(table.speakers[i] not in {None, *tested} for i in train.tolist())
+    tested = {None, *(table.speakers[i] for i in test.tolist())}
+    disjoint = all(table.speakers[i] not in tested for i in train.tolist())
     train, val = _hold_out(table, train, table.speakers if disjoint else None, seed)
     return Fold(train=train, val=val, test=test)
 

@@ -114,6 +114,36 @@ def test_a_batch_that_does_not_fit_the_memory_is_halved(tmp_path: Path) -> None:
         list(encode_clips(Small(), clips[:1], EncodeConfig()))
 
 
+class Limited:
+    """An encoder that takes two seconds at most, and notes what it is given."""
+
+    def __init__(self) -> None:
+        self._encoder = load_encoder("logmel", "last", "cpu", "auto")
+        self.spec = replace(self._encoder.spec, longest=32_000)
+        self.heard: list[int] = []
+
+    def prepare(self, clip: np.ndarray) -> np.ndarray:
+        return clip
+
+    def encode(self, clips: list[np.ndarray]) -> list[np.ndarray]:
+        self.heard += [len(clip) for clip in clips]
+        return self._encoder.encode(clips)
+
+
+@pytest.mark.parametrize("seconds", [(3.0, 3.0, 3.0), (1.5, 3.0, 3.0), (0.5, 1.0, 1.9), (7.0,)])
+def test_an_encoders_own_limit_holds_in_batches_and_loses_no_clip(
+    tmp_path: Path, seconds: tuple[float, ...]
+) -> None:
+    encoder = Limited()
+    clips = [clip(tmp_path, length, n) for n, length in enumerate(seconds)]
+    found = dict(encode_clips(encoder, clips, EncodeConfig(max_clips=64)))
+    whole = dict(encode_clips(load_encoder("logmel", "last", "cpu", "auto"), clips, EncodeConfig()))
+    assert sorted(found) == list(range(len(seconds)))
+    assert max(encoder.heard) <= 32_000
+    for index, frames in found.items():
+        np.testing.assert_allclose(frames, whole[index], atol=1e-5)
+
+
 def test_clips_of_unknown_length_do_not_crowd_a_batch(tmp_path: Path) -> None:
     encoder = load_encoder("logmel", "last", "cpu", "auto")
     batches = make_batches([16_000 * 60] * 5, EncodeConfig(60, 8, 120), 16_000, pads=True)

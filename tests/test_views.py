@@ -117,7 +117,8 @@ def test_a_clip_that_a_view_makes_too_short_is_named_with_its_view(config: Extra
     assert name == "sad/brief (speed=2)"
     assert reason.startswith("shorter than one frame: 240 samples")
     skipped = (done.folder / "skipped.jsonl").read_text().splitlines()
-    assert [json.loads(line)["utterance_id"] for line in skipped] == [name]
+    (record,) = (json.loads(line) for line in skipped)
+    assert (record["utterance_id"], record["view"]) == ("sad/brief", "speed=2")
     assert "sad/brief" in {u.id for u in CacheReader(done.folder).utterances}
 
 
@@ -143,6 +144,26 @@ def test_a_dry_run_counts_views(config: ExtractConfig) -> None:
     found = estimate(replace(config, views=VIEWS))
     assert (found.utterances, found.to_encode) == (12, 36)
     assert found.frames_bytes > 2.9 * estimate(config).frames_bytes
+
+
+def test_views_that_another_process_adds_meanwhile_are_kept(
+    config: ExtractConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between reading the corpus and writing its list, a second extraction adds a view."""
+    from embedcache import extract as module
+
+    identify = module.identify_contents
+
+    def identify_and_wait(*arguments: object) -> object:
+        monkeypatch.undo()
+        extract(replace(config, views=("speed=0.9",)))
+        return identify(*arguments)  # type: ignore[arg-type]
+
+    extract(config)
+    monkeypatch.setattr(module, "identify_contents", identify_and_wait)
+    folder = extract(replace(config, views=("noise=20",))).folder
+    assert {view.view for view in CacheReader(folder).views} == set(VIEWS)
+    assert len(CacheReader(folder).views) == 24
 
 
 def test_content_ids_tell_views_apart() -> None:

@@ -54,7 +54,7 @@ LOUDNESS_GATES_DB = (-70.0, -10.0)  # pyloudnorm's own: in LUFS, and below the m
 FIX_LIMITS_S = (0.1, 3600.0)
 LOWEST_RATE_HZ = 8_000
 
-_DECODING = ("channels", "resample")  # what a key's record says beside the steps
+DECODING = ("channels", "resample")  # what a key's record says beside the steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +119,7 @@ class Conditioning:
         >>> Conditioning.from_key(describe(Conditioning(trim=True))) == Conditioning(trim=True)
         True
         """
-        steps = {name: step for name, step in record.items() if name not in _DECODING}
+        steps = {name: step for name, step in record.items() if name not in DECODING}
         try:
             found = cls(
                 denoise="denoise" in steps,

@@ -10,20 +10,23 @@ cache/<corpus>/<encoder>-<key>/meta.json          what made it: never changed
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import re
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from embedcache.atomic import write_whole
-from embedcache.audio.conditioning import Conditioning
+from embedcache.audio.conditioning import DECODING, Conditioning
 from embedcache.errors import SerError, UsageError, disk_errors
 from embedcache.store.key import KeyParts
 from embedcache.store.shard import Skip
 from embedcache.utterance import Utterance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 FORMAT = 1
@@ -65,8 +68,15 @@ class Meta:
 
     @property
     def conditioning_steps(self) -> list[str]:
-        """What was done to clips between decoding and encoding, such as `normalise=lufs`."""
-        return list(Conditioning.from_key(self.parts.conditioning).names)
+        """What was done to clips between decoding and encoding, such as `normalise=lufs`.
+
+        Where another version did it in a way that this one does not know, the bare names of steps.
+        """
+        record = self.parts.conditioning
+        try:
+            return list(Conditioning.from_key(record).names)
+        except SerError:
+            return [f"{step} (unknown)" for step in record if step not in DECODING]
 
 
 def cache_folder(cache_dir: Path, corpus: str, encoder_id: str, key: str) -> Path:
@@ -119,6 +129,18 @@ def read_meta(folder: Path) -> Meta:
         return Meta(**{**record, "parts": KeyParts.from_json(record["parts"])})
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise SerError(f"{path} is damaged ({error}); extract the corpus again") from error
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Let no other process change the cache's lists meanwhile, where the disk knows locks."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def write_utterances(folder: Path, pairs: Iterable[tuple[Utterance, str]]) -> None:

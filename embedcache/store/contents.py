@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import xxhash
@@ -19,7 +19,7 @@ from embedcache.audio.decode import probe
 from embedcache.errors import disk_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from embedcache.utterance import Utterance
@@ -100,6 +100,17 @@ def identify(
         tick()
     _save(memory, known, seen)
     return found, unreadable
+
+
+def add_views(contents: Mapping[Key, Content], views: Sequence[str]) -> dict[Key, Content]:
+    """Contents of originals, and then those of each view of them."""
+    found = dict(contents)
+    for view in views:
+        for (name, _), content in contents.items():
+            utterance = replace(content.utterance, view=view)
+            own = content_id(content.facts.hash, utterance.start_s, utterance.end_s, view)
+            found[name, view] = replace(content, id=own, utterance=utterance)
+    return found
 
 
 def unchanged(content: Content) -> bool:

@@ -31,6 +31,7 @@ class CacheReader:
         utterances: Those whose frames are there, in the corpus's order; no views.
         missing: Those that the corpus lists and whose frames are not there; no views.
         views: Augmented views of utterances, as far as their frames are there.
+        missing_views: Those that are listed and whose frames are not there.
     """
 
     def __init__(self, path: Path) -> None:
@@ -49,13 +50,14 @@ class CacheReader:
         self.utterances: list[Utterance] = []
         self.missing: list[Utterance] = []
         self.views: list[Utterance] = []
+        self.missing_views: list[Utterance] = []
         for utterance, content in read_utterances(path):
             self._contents[utterance.key] = content
             there = content in self._rows
             if not utterance.view:
                 (self.utterances if there else self.missing).append(utterance)
-            elif there:
-                self.views.append(utterance)
+            else:
+                (self.views if there else self.missing_views).append(utterance)
 
     def __reduce__(self) -> tuple[type[CacheReader], tuple[Path]]:
         return CacheReader, (self.path,)

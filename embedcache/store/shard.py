@@ -60,12 +60,19 @@ class Skip:
         utterance_id: The first name that it was seen under.
         kind: `content` is final for these bytes, `io` is tried again.
         reason: One clause for the user.
+        view: The augmented view that it is; empty for an original.
     """
 
     content_id: str
     utterance_id: str
     kind: Literal["content", "io"]
     reason: str
+    view: str = ""
+
+    @property
+    def name(self) -> str:
+        """What a message calls it."""
+        return f"{self.utterance_id} ({self.view})" if self.view else self.utterance_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,38 +43,40 @@ def leaderboard(results: Sequence[Mapping[str, Any]], metric: str) -> pd.DataFra
 
 def notes(result: Mapping[str, Any]) -> list[str]:
     """What a reader must know before believing a run's numbers."""
-    found = []
-    if result["corpus"].get("synthetic"):
-        found.append("synthetic corpus")
-    if result["cache"]["encoder"]["trained"] is False:
-        found.append("untrained encoder")
-    protocol = result["protocol"]
+    corpus, training = result["corpus"], result["training"]
+    cache, protocol = result["cache"], result["protocol"]
     overlap = protocol["speaker_overlap"]
-    if overlap is None:
-        found.append("speakers unknown")
-    elif overlap:
-        found.append("speakers shared")
-    if protocol.get("content_overlap"):
-        found.append("recordings shared")
-    if result["corpus"].get("majority_ties"):
-        found.append(f"{result['corpus']['majority_ties']} ties not scored")
-    if result["corpus"].get("missing"):
-        found.append(f"{result['corpus']['missing']} utterances missing")
-    if result["cache"].get("conditioning"):
-        found.append(f"audio conditioned: {' + '.join(result['cache']['conditioning'])}")
-    if result["training"].get("views"):
-        found.append(f"trained on views {' + '.join(result['training']['views'])}")
-    return found
+    ties, missing = corpus.get("majority_ties"), corpus.get("missing")
+    found = {
+        "synthetic corpus": corpus.get("synthetic"),
+        "untrained encoder": cache["encoder"]["trained"] is False,
+        "speakers unknown": overlap is None,
+        "speakers shared": overlap,
+        "recordings shared": protocol.get("content_overlap"),
+        f"{ties} ties not scored": ties,
+        f"{missing} utterances missing": missing,
+        f"audio: {' + '.join(cache.get('conditioning', []))}": cache.get("conditioning"),
+        f"trained on views {' + '.join(training.get('views', []))}": training.get("views"),
+        f"targets smoothed {training.get('smoothing', 0):g}": training.get("smoothing"),
+    }
+    return [note for note, holds in found.items() if holds]
 
 
 def _labels(result: Mapping[str, Any]) -> str:
     """How many classes, and how they came about: runs that differ in it are not comparable."""
     training = result["training"]
     made = [training.get("label_set", "")]
+    if training.get("label_set_version", 1) > 1:
+        made[0] += f" v{training['label_set_version']}"
+    renamed = training.get("rename", {})
+    made += [f"{old}={new}" for old, new in sorted(renamed.items())]
+    made += [f"no {label}" for label in training.get("drop", [])]
     if training.get("votes", "votes") != "votes":
         made.append(f"from {training['votes']}")
     if training.get("min_agreement"):
         made.append(f"agreement {training['min_agreement']:g} or more")
+    if training.get("ties") == "drop":
+        made.append("no ties")
     text = f"{len(result['corpus']['labels'])} {training['labels']}"
     told = ", ".join(filter(None, made))
     return f"{text} ({told})" if told else text

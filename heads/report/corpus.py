@@ -114,12 +114,14 @@ def _votes(utterances: Sequence[Utterance]) -> dict[str, Any] | None:
     counts = counts[counts.sum(axis=1) > 0]
     if not len(counts):
         return None
+    alpha, compared = krippendorff_alpha(counts)
     return {
         "utterances": len(counts),
         "per_utterance": float(counts.sum(axis=1).mean()),
         "tied": int((majority(counts) < 0).sum()),
         "majority_share": float(majority_share(counts).mean()),
-        "krippendorff_alpha": krippendorff_alpha(counts),
+        "krippendorff_alpha": alpha,
+        "alpha_utterances": compared,
     }
 
 
@@ -179,10 +181,12 @@ def _voted(votes: dict[str, Any] | None) -> str:
     if not votes:
         return ""
     alpha = votes["krippendorff_alpha"]
+    lone = votes["utterances"] - votes["alpha_utterances"]
     return (
         f"{votes['per_utterance']:.1f} each on {votes['utterances']} utterances, {votes['tied']} "
         f"tied; majority {100 * votes['majority_share']:.1f} % of the votes, Krippendorff's alpha "
         f"{'undefined' if alpha is None else format(alpha, '.3f')}"
+        + ("" if lone == 0 else f" (without {lone} utterances on which a vote is shared or alone)")
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -133,8 +134,17 @@ def prepare(config: RunConfig) -> Prepared:
     chosen = choose_views(reader, config.views)
     views = [view for view in reader.views if view.view in chosen and view.id in places]
     if views:
-        names = ", ".join(chosen)
-        _log.info("training also on %d views of training utterances: %s", len(views), names)
+        told = ", ".join(f"{name} ({n})" for name, n in Counter(v.view for v in views).items())
+        _log.info("training also on views of training utterances: %s", told)
+    lacking = Counter(view.view for view in reader.missing_views if view.view in chosen)
+    for name, count in lacking.items():
+        _log.warning(
+            "%s lacks %d of the views %s; `ser extract --augment %s` to complete them",
+            path,
+            count,
+            name,
+            name,
+        )
     return Prepared(
         reader=reader,
         utterances=utterances,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -134,7 +135,7 @@ def _results(run: Finished, tested: OutOfFold) -> dict[str, Any]:
             "loss": run.config.loss,
             "class_weights": run.config.class_weights,
             **_labels(run.config.labels, run.config.corpus),
-            "views": list(dict.fromkeys(view.view for view in data.views)),
+            "views": dict(Counter(view.view for view in data.views)),
             "seed": run.config.seed,
         },
         "protocol": _protocol(run),
@@ -152,13 +153,19 @@ def _labels(config: LabelConfig, corpus: str) -> dict[str, Any]:
 
 
 def _agreement(data: Prepared, source: str) -> dict[str, float | None] | None:
-    """How far the annotators agree about the utterances; None where there are no votes."""
-    _, counts = vote_table(data.utterances, source)
+    """How far the annotators of the whole corpus agree, before any utterance is left out for it.
+
+    None where there are no votes.
+    """
+    _, counts = vote_table(data.reader.utterances, source)
     voted = counts[counts.sum(axis=1) > 0]
     if not len(voted):
         return None
+    alpha, utterances = krippendorff_alpha(voted)
     return {
-        "krippendorff_alpha": krippendorff_alpha(voted),
+        "utterances": len(voted),
+        "krippendorff_alpha": alpha,
+        "alpha_utterances": utterances,
         "majority_share": float(majority_share(voted).mean()),
         "vote_entropy_bits": float(vote_entropy(voted).mean()),
     }

@@ -13,7 +13,6 @@ import torch
 from embedcache.errors import SerError, UsageError, unknown_name
 from embedcache.request import resolve_device
 from heads.data import FrameSet, load_frames, moments
-from heads.labels import smooth
 from heads.losses import class_weights, find_loss
 from heads.models import HeadModule, configure, load_head
 from heads.results import NewRun
@@ -86,16 +85,18 @@ def _train(
 ) -> NewRun:
     started = time.perf_counter()
     reduce = getattr(module, "reduce", None)
-    if train_config.mask_time:
-        reduce = None  # spans of frames cannot be hidden in what is reduced already
-    frames = load_frames(data.reader, [*data.utterances, *data.views], config.layer, reduce)
+    everyone = [*data.utterances, *data.views]
+    frames = load_frames(data.reader, everyone, config.layer, reduce)
+    whole = None
+    if reduce and train_config.mask_time:
+        whole = load_frames(data.reader, everyone, config.layer, None)
     seeds = [config.seed + s for s in range(config.seeds)]
     # Model k = fold * seeds + seed: all seeds of a fold stand side by side.
     models = [(fold, seed) for fold in range(len(data.folds)) for seed in seeds]
     task = _task(config, data, models)
     head = _build(module, head_config, frames, task, models, device)
     loaded = time.perf_counter()
-    trained = train_stack(head, frames, task, train_config, config.seed, device)
+    trained = train_stack(head, frames, task, train_config, config.seed, device, whole)
     timing: dict[str, float | int | str] = {
         "load_s": round(loaded - started, 3),
         "train_s": round(time.perf_counter() - loaded, 3),
@@ -131,9 +132,10 @@ def _task(config: RunConfig, data: Prepared, models: Sequence[tuple[int, int]]) 
             )
     # A view has its utterance's target, and trains wherever its utterance does.
     train = np.concatenate([train, train[:, data.view_of]], axis=1)
-    targets = smooth(np.concatenate([targets, targets[data.view_of]]), config.labels.smoothing)
+    targets = np.concatenate([targets, targets[data.view_of]])
     return Task(
         targets=targets,
+        smoothing=config.labels.smoothing,
         train=train[of_fold],
         val=val[of_fold],
         weights=class_weights(config.class_weights, targets, train)[of_fold],

@@ -19,11 +19,11 @@ from tqdm import tqdm
 
 from embedcache.errors import SerError, UsageError
 from heads.data import FrameSet, reading_batches, training_batches
-from heads.labels import majority
+from heads.labels import majority, smooth
 from heads.masking import draw_spans, masked
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from heads.losses import Loss
 
@@ -107,6 +107,7 @@ class Task:
         targets: [N + V, C].
         train: [K, N + V], which utterances and views train which model.
         val: [K, N], on which utterances it is validated.
+        smoothing: Share of a target that the training loss spreads evenly; no other number does.
         weights: [K, C], class weights.
         loss: Of `heads.losses`.
         names: [K], what a message calls each model.
@@ -115,6 +116,7 @@ class Task:
     targets: npt.NDArray[np.float64]
     train: npt.NDArray[np.bool_]
     val: npt.NDArray[np.bool_]
+    smoothing: float = 0.0
     weights: npt.NDArray[np.float64]
     loss: Loss
     names: Sequence[str]
@@ -136,7 +138,13 @@ class Trained:
 
 
 def train_stack(
-    head: nn.Module, frames: FrameSet, task: Task, config: TrainConfig, seed: int, device: str
+    head: nn.Module,
+    frames: FrameSet,
+    task: Task,
+    config: TrainConfig,
+    seed: int,
+    device: str,
+    shown: FrameSet | None = None,
 ) -> Trained:
     """Train a stack of models.
 
@@ -147,13 +155,16 @@ def train_stack(
         config: Optimisation; `select` may not be `auto`.
         seed: Of the order of batches.
         device: Of `torch`.
+        shown: Frames to train with, where they are not `frames`: spans of frames can only be hidden
+            before frames are reduced.
 
     Raises:
         SerError: A model's loss is not a number any more.
     """
     head.to(device)
     optimiser = torch.optim.AdamW(head.parameters(), lr=config.lr, weight_decay=config.weight_decay)
-    rng = np.random.default_rng(seed)
+    # What is hidden is drawn apart, so that it does not change the order of batches.
+    rng, mask_rng = np.random.default_rng(seed), np.random.default_rng([seed, 1])
     best = _Best(head, len(task.train), config)
     history: list[Epoch] = []
     pooled = np.flatnonzero(task.train.any(axis=0))
@@ -161,7 +172,11 @@ def train_stack(
     bar = tqdm(range(1, config.epochs + 1), "training", unit="epoch", delay=2, disable=None,
                leave=False)  # fmt: skip
     for epoch in bar:
-        train_loss = _train_epoch(head, frames, task, config, optimiser, pooled, rng, device)
+        batches = training_batches(frames.lengths[pooled], config.batch_size, rng)
+        indices = (pooled[batch] for batch in batches)
+        train_loss = _train_epoch(
+            head, shown or frames, task, config, optimiser, indices, mask_rng, device
+        )
         logits = predict(head, originals, config.batch_size, device)
         val_loss, val_ua = _validate(logits, task)
         training = np.flatnonzero(best.active).tolist()
@@ -203,19 +218,18 @@ def _train_epoch(
     task: Task,
     config: TrainConfig,
     optimiser: torch.optim.Optimizer,
-    pooled: npt.NDArray[np.int64],
-    rng: np.random.Generator,
+    batches: Iterable[npt.NDArray[np.int64]],
+    mask_rng: np.random.Generator,
     device: str,
 ) -> npt.NDArray[np.float64]:
     """One pass over all utterances that train any model; mean loss of each model."""
     head.train()
-    targets = torch.from_numpy(task.targets).float()
+    targets = torch.from_numpy(smooth(task.targets, task.smoothing)).float()
     weights = torch.from_numpy(task.weights).float().to(device)
     total = torch.zeros(len(task.train), dtype=torch.float64)
-    for batch in training_batches(frames.lengths[pooled], config.batch_size, rng):
-        indices = pooled[batch]
+    for indices in batches:
         own = torch.from_numpy(task.train[:, indices]).to(device, torch.float32)  # [K, B]
-        logits = _training_logits(head, frames, indices, config, rng, device)
+        logits = _training_logits(head, frames, indices, config, mask_rng, device)
         losses = task.loss(logits, targets[indices].to(device), weights) * own
         optimiser.zero_grad(set_to_none=True)
         loss = (losses.sum(dim=1) / own.sum(dim=1).clamp_min(1)).sum()

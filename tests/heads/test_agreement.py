@@ -40,14 +40,16 @@ def test_the_published_example():
         [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, 0],
     ]
     table = np.array([np.bincount(unit, minlength=6)[1:] for unit in np.array(observers).T])
-    assert krippendorff_alpha(table.astype(float)) == pytest.approx(0.743, abs=5e-4)
+    alpha, utterances = krippendorff_alpha(table.astype(float))
+    assert alpha == pytest.approx(0.743, abs=5e-4)
+    assert utterances == 11  # one unit has a single value
 
 
 @varied
 @given(counts)
 def test_alpha_is_that_of_the_pairs(table):
     wanted = by_pairs(table)
-    found = krippendorff_alpha(table)
+    found, _ = krippendorff_alpha(table)
     assert (found is None) == (wanted is None)
     assert wanted is None or found == pytest.approx(wanted, abs=1e-12)
 
@@ -55,7 +57,24 @@ def test_alpha_is_that_of_the_pairs(table):
 def test_alpha_of_votes_at_random_is_zero():
     rng = np.random.default_rng(0)
     table = rng.multinomial(8, [0.4, 0.3, 0.2, 0.1], size=20_000).astype(float)
-    assert krippendorff_alpha(table) == pytest.approx(0, abs=0.005)
+    assert krippendorff_alpha(table)[0] == pytest.approx(0, abs=0.005)
+
+
+def test_shared_votes_are_left_out_and_counted():
+    """Three annotators who all tick the same two emotions agree: counts cannot tell it."""
+    shared = np.tile([1.5, 1.5, 0.0], (50, 1))
+    thirds = np.array([[4 / 3, 1 / 3, 1 / 3]])
+    whole = np.array([[3.0, 0.0, 0.0], [0.0, 3.0, 0.0], [2.0, 1.0, 0.0]])
+    together = krippendorff_alpha(np.concatenate([shared, thirds, whole]))
+    assert together == krippendorff_alpha(whole)
+    assert together[1] == 3
+    assert krippendorff_alpha(shared) == (None, 0)
+
+
+def test_sums_of_thirds_that_are_whole_votes_count():
+    whole = np.array([[3.0, 0.0], [0.0, 2.0], [1.0, 2.0]])
+    rounded = whole + np.array([[2e-16, 0], [0, -3e-16], [1e-16, -2e-16]])
+    assert krippendorff_alpha(rounded) == krippendorff_alpha(whole)
 
 
 @varied
@@ -73,4 +92,4 @@ def test_without_votes_nothing_is_said_of_an_utterance():
     table = np.array([[0.0, 0.0], [1.0, 0.0]])
     assert np.isnan(vote_entropy(table)).tolist() == [True, False]
     assert np.isnan(majority_share(table)).tolist() == [True, False]
-    assert krippendorff_alpha(table) is None
+    assert krippendorff_alpha(table) == (None, 0)

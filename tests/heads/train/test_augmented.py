@@ -84,14 +84,22 @@ def test_no_view_is_written_or_tested(run, planted):
     assert sorted(set(run.predictions["id"])) == sorted(u.id for u in planted[0])
     assert len(run.predictions) == 2 * 96
     assert not any(utterance.view for utterance in run.utterances)
-    assert run.results["training"]["views"] == list(VIEWS)
+    assert run.results["training"]["views"] == {"noise=20": 96, "speed=0.9": 84}
     assert run.results["corpus"]["tested"] == 96
 
 
 def test_views_make_another_run(run, run_config, augmented):
     plain = next(train_runs(run_config(cache=augmented, heads=("attention",), views=("none",))))
     assert plain.results["run_id"] != run.results["run_id"]
-    assert plain.results["training"]["views"] == []
+    assert plain.results["training"]["views"] == {}
+
+
+def test_views_that_are_not_there_are_counted(run_config, augmented, caplog):
+    prepare(run_config(cache=augmented))
+    assert f"{augmented} lacks 12 of the views speed=0.9; `ser extract --augment" in caplog.text
+    caplog.clear()
+    prepare(run_config(cache=augmented, views=("noise=20",)))
+    assert "lacks" not in caplog.text
 
 
 def test_without_views_the_cache_with_views_gives_the_run_of_the_cache_without(
@@ -120,6 +128,44 @@ def test_masks_change_training_and_can_be_repeated(run_config, head):
 def test_a_mask_that_hides_nearly_all_is_refused(run_config, key):
     with pytest.raises(UsageError, match=f"--set {key}=0.9: give a share from 0 to 0.8"):
         next(train_runs(run_config(settings={key: "0.9"})))
+
+
+@pytest.mark.parametrize("head", ["mlp", "attention", "mha"])
+def test_masks_that_hide_nothing_give_the_run_without_masks(run_config, head):
+    """Nothing else changes: neither standardisation, nor batches, nor validation."""
+    nothing = {"mask_time": "1e-12", "mask_features": "1e-12"}
+    plain, masked = (
+        next(train_runs(run_config(heads=(head,), seeds=1, settings=settings)))
+        for settings in ({}, nothing)
+    )
+    columns = [name for name in plain.predictions if name.startswith("pred_")]
+    np.testing.assert_allclose(
+        masked.predictions[columns], plain.predictions[columns], rtol=1e-4, atol=1e-5
+    )
+
+
+def test_smoothing_changes_neither_class_weights_nor_validation(run_config, monkeypatch):
+    """Both are of the targets as they are; the training loss alone is smoothed."""
+    from heads.train import run as module
+
+    tasks = []
+    train = module.train_stack
+
+    def spy(head, frames, task, *rest):
+        tasks.append(task)
+        return train(head, frames, task, *rest)
+
+    monkeypatch.setattr(module, "train_stack", spy)
+    runs = [
+        next(train_runs(run_config(seeds=1, class_weights="balanced", settings={"epochs": "1"},
+                                   labels=LabelConfig(smoothing=share))))
+        for share in (0.0, 0.4)
+    ]  # fmt: skip
+    np.testing.assert_array_equal(tasks[0].weights, tasks[1].weights)
+    np.testing.assert_array_equal(tasks[0].targets, tasks[1].targets)
+    assert tasks[1].smoothing == 0.4
+    first, second = (run.history for run in runs)
+    assert (first["train_loss"] != second["train_loss"]).all()
 
 
 def test_smoothing_trains_on_other_targets_and_is_scored_on_the_real_ones(run_config):
