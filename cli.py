@@ -346,11 +346,13 @@ def _names(text: str) -> list[str]:
 
 
 def _pairs(option: str, texts: list[str] | None) -> dict[str, str]:
-    pairs = {}
+    pairs: dict[str, str] = {}
     for text in texts or ():
         key, equals, value = text.partition("=")
         if not (key and equals and value):
             raise UsageError(f"{option} '{text}': give KEY=VALUE")
+        if pairs.get(key.strip(), value.strip()) != value.strip():
+            raise UsageError(f"{option} '{text}': {key.strip()} is given twice")
         pairs[key.strip()] = value.strip()
     return pairs
 

@@ -51,6 +51,8 @@ def unknown_name(kind: str, name: str, allowed: Iterable[str]) -> UsageError:
     "unknown head 'atention': did you mean 'attention'? There are: attention, mha, mlp"
     """
     names = sorted(allowed)
+    if not names:
+        return UsageError(f"unknown {kind} '{name}': there is none")
     near = get_close_matches(name.lower(), names, n=1, cutoff=0.6)
     hint = f"did you mean '{near[0]}'? There are: " if near else "there are: "
     return UsageError(f"unknown {kind} '{name}': {hint}{', '.join(names)}")

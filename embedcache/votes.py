@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+MOST = 1e9  # votes for one emotion of one utterance
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -26,7 +28,7 @@ def parse_votes(text: str) -> dict[str, float]:
             value = float(number)
         except ValueError:
             value = math.nan
-        if not (label and equals and math.isfinite(value) and value >= 0) or label in votes:
+        if not (label and equals and 0 <= value <= MOST) or label in votes:
             raise ValueError(f"votes are '{text}', not like happy=3;neutral=1")
         votes[label] = value
     if votes and not sum(votes.values()):

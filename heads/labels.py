@@ -61,9 +61,24 @@ class LabelConfig:
         if self.ties not in TIES:
             raise unknown_name("--ties", self.ties, TIES)
         if not 0 <= self.min_agreement <= 1:
-            raise UsageError(f"--min-agreement {self.min_agreement:g}: give a share from 0 to 1")
+            raise UsageError(f"--min-agreement {self.min_agreement}: give a share from 0 to 1")
         if not 0 <= self.smoothing < 1:
-            raise UsageError(f"--smoothing {self.smoothing:g}: give a share from 0 to below 1")
+            raise UsageError(f"--smoothing {self.smoothing}: give a share from 0 to below 1")
+        if self.ties == "drop" and self.kind != "soft":
+            raise UsageError(
+                f"--ties drop: {self.kind} labels have no ties that could be kept; it is for "
+                "--labels soft"
+            )
+        if not all(self.sources) or len(set(self.sources)) < len(self.sources):
+            raise UsageError(
+                f"--votes '{self.votes}': give votes, self_votes or an extra column with votes, "
+                "each once and joined with +"
+            )
+
+    @property
+    def sources(self) -> list[str]:
+        """The columns that votes are taken from."""
+        return [source.strip() for source in self.votes.split("+")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +171,7 @@ def count_votes(utterance: Utterance, source: str = "votes") -> dict[str, float]
         SerError: An extra column does not hold votes.
     """
     total: dict[str, float] = {}
-    for column in source.split("+"):
+    for column in map(str.strip, source.split("+")):
         if column in ("votes", "self_votes"):
             found: dict[str, float] = getattr(utterance, column)
         else:
@@ -198,7 +213,7 @@ def _naming(
 ) -> dict[str, str]:
     """Each of the corpus's emotions to its class; those that are left out are not in it."""
     found = {u.label for u in utterances if u.label}
-    for source in {"votes", "self_votes", *config.votes.split("+")}:
+    for source in {"votes", "self_votes", *config.sources}:
         found |= {label for u in utterances for label in count_votes(u, source)}
     before = {label: label for label in found}
     if classes is not None:
@@ -231,7 +246,7 @@ def _ignored(votes: Sequence[Mapping[str | None, float]]) -> float:
 def _require_votes(utterances: Sequence[Utterance], config: LabelConfig) -> None:
     """Every source of votes that is asked for holds some."""
     asked = f"--labels {config.kind}" if config.kind != "hard" else "--min-agreement"
-    sources = config.votes.split("+")
+    sources = config.sources
     held = {source for source in sources if any(count_votes(u, source) for u in utterances)}
     for source in sources:
         if source in held:

@@ -36,7 +36,7 @@ _NEEDED: dict[str, tuple[str, ...]] = {
     "corpus": ("name", "labels", "speakers", "tested"),
     "cache": ("encoder",),
     "head": ("name", "parameters"),
-    "protocol": ("name", "folds", "seeds", "speaker_overlap"),
+    "protocol": ("name", "folds", "seeds", "speaker_overlap", "test_speakers"),
     "training": ("labels",),
     "metrics": METRICS,
     "per_class": (),

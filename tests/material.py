@@ -22,6 +22,14 @@ def real_data(name: str) -> Path:
     return folder
 
 
+def real_specs(name: str) -> Path:
+    """A specification beside the repository or in $SER_TEST_SPECS; without it, a skipped test."""
+    file = Path(os.environ.get("SER_TEST_SPECS", REPOSITORY.parent / "shared" / "specs")) / name
+    if not file.is_file():
+        pytest.skip(f"the specification {name} is not there ($SER_TEST_SPECS)")
+    return file
+
+
 def noise(seconds: float, seed: int, rate_hz: int = RATE_HZ) -> np.ndarray:
     """A clip of noise with a slow swell, float32."""
     rng = np.random.default_rng(seed)

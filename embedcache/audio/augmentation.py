@@ -7,7 +7,7 @@ clip itself.
 - `stretch`: the same change of tempo at the same pitch and level, by a phase vocoder. Above 1 is
   faster and shorter, which is what librosa and torchaudio call its rate.
 - `pitch`: shifted by semitones at the same length; formants move along.
-- `noise`: white Gaussian noise at a signal-to-noise ratio in dB, over the whole clip.
+- `noise`: white Gaussian noise at a signal-to-noise ratio in dB, the signal being the speech.
 """
 
 from __future__ import annotations
@@ -32,6 +32,10 @@ Samples = npt.NDArray[np.float32]
 WINDOW_S = 0.032  # of the phase vocoder: a longer one smears speech, by its error in mel bands
 HOPS = 4  # in a window, so 8 ms each
 PITCH_DENOMINATOR = 300  # ratios of whole numbers up to this are within a cent of any pitch
+
+
+ACTIVE_WINDOW_S = 0.025
+ACTIVE_BELOW_DB = 40.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +64,12 @@ RANGES = {
 }
 
 
-def parse_views(options: Sequence[str]) -> tuple[str, ...]:
+def parse_views(options: Sequence[str], what: str = "--augment") -> tuple[str, ...]:
     """The views that `--augment` asks for, in that order, each once.
 
     Args:
         options: `key=value[,value...]` each.
+        what: The option's name, for messages.
 
     Raises:
         UsageError: There is no such key, or it cannot have such a value.
@@ -76,9 +81,9 @@ def parse_views(options: Sequence[str]) -> tuple[str, ...]:
     for option in options:
         key, equals, values = option.partition("=")
         if not equals:
-            raise UsageError(f"--augment {option}: give key=value[,value...], as in speed=0.9,1.1")
+            raise UsageError(f"{what} {option}: give key=value[,value...], as in speed=0.9,1.1")
         for value in values.split(","):
-            kind, number = _parse_view(f"{key}={value}")
+            kind, number = _parse_view(f"{key}={value}", what)
             views[_name(kind, number)] = None
     return tuple(views)
 
@@ -102,7 +107,7 @@ def augment(samples: Samples, rate_hz: int, view: str, seed: int) -> Samples:
         return samples
     kind, number = _parse_view(view)
     if kind == "noise":
-        return _add_noise(samples, float(number), f"{seed}\n{_name(kind, number)}")
+        return _add_noise(samples, rate_hz, float(number), f"{seed}\n{_name(kind, number)}")
     if kind == "pitch":
         return _shift_pitch(samples, rate_hz, float(number))
     factor = Fraction(number)
@@ -123,7 +128,7 @@ def view_seconds(seconds: float, view: str) -> float:
     return seconds / float(number) if kind in ("speed", "stretch") else seconds
 
 
-def _parse_view(view: str) -> tuple[str, Decimal]:
+def _parse_view(view: str, what: str = "--augment") -> tuple[str, Decimal]:
     key, _, text = view.partition("=")
     key = key.strip()
     if key not in RANGES:
@@ -137,7 +142,7 @@ def _parse_view(view: str) -> tuple[str, Decimal]:
     if not usable or number % allowed.step or number == allowed.neutral:
         but = "" if allowed.neutral is None else f", but not {allowed.neutral}: that is no change"
         raise UsageError(
-            f"--augment {view}: give a number from {allowed.low} to {allowed.high} in steps of "
+            f"{what} {view}: give a number from {allowed.low} to {allowed.high} in steps of "
             f"{allowed.step}{but}"
         )
     return key, number
@@ -147,17 +152,29 @@ def _name(kind: str, number: Decimal) -> str:
     return f"{kind}={number.normalize():f}"
 
 
-def _add_noise(samples: Samples, snr_db: float, source: str) -> Samples:
-    """The clip plus a n, a^2 = mean(clip^2) / mean(n^2) / 10^(snr / 10): the ratio is exact.
+def _add_noise(samples: Samples, rate_hz: int, snr_db: float, source: str) -> Samples:
+    """The clip plus a n, a^2 = power / mean(n^2) / 10^(snr / 10): the ratio is exact.
 
-    The generator is seeded by a hash, so that no two seeds and views share their noise.
+    The power is that of the speech: over windows within 40 dB of the loudest one, without what is
+    constant, so that neither pauses nor an offset of the recorder change how noisy speech gets. The
+    generator is seeded by a hash, so that no two seeds and views share their noise.
     """
     seed = int.from_bytes(hashlib.sha256(source.encode()).digest())
     noise = np.random.default_rng(seed).standard_normal(len(samples))
     clip = samples.astype(np.float64)
-    gain = np.sqrt(np.mean(clip**2) / np.mean(noise**2) / 10 ** (snr_db / 10))
+    gain = np.sqrt(_active_power(clip, rate_hz) / np.mean(noise**2) / 10 ** (snr_db / 10))
     output: Samples = (clip + gain * noise).astype(np.float32)
     return output
+
+
+def _active_power(clip: npt.NDArray[np.float64], rate_hz: int) -> float:
+    """Mean square of a clip, less its mean, over windows that are not silent beside the loudest."""
+    size = min(round(ACTIVE_WINDOW_S * rate_hz), len(clip))
+    whole = len(clip) // size * size
+    windows = (clip - clip.mean())[:whole].reshape(-1, size)
+    power = np.square(windows).mean(axis=1)
+    active = power > power.max() * 10 ** (-ACTIVE_BELOW_DB / 10)
+    return float(power[active].mean()) if active.any() else 0.0
 
 
 def _shift_pitch(samples: Samples, rate_hz: int, semitones: float) -> Samples:

@@ -18,6 +18,7 @@ import numpy as np
 from embedcache.encoders import Encoder, EncoderSpec, Frames, Samples, parse_layers
 from embedcache.encoders._checkpoints import UNUSED_WEIGHT, Checkpoint, load_checkpoint
 from embedcache.encoders._clip_norm import clip_lengths, mask_group_norm
+from embedcache.encoders._weights import hash_tensors
 from embedcache.errors import UsageError
 
 if TYPE_CHECKING:
@@ -192,21 +193,12 @@ def _ends_with_its_last_block(model: Any) -> bool:
 
 
 def _weights_hash(model: Any) -> str:
-    """xxh3-128 over every tensor's name, type, shape and bytes, in the order of names.
+    """Hash of all weights but the vector that stands for masked frames.
 
-    The vector that stands for masked frames is left out: only training uses it, and checkpoints
-    that lack it get a random one.
+    Only training uses it, and checkpoints that lack it get a random one.
     """
-    import torch
-    import xxhash
-
-    digest = xxhash.xxh3_128()
-    for name, tensor in sorted(model.state_dict().items()):
-        if name.endswith(UNUSED_WEIGHT):
-            continue
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.contiguous().cpu().flatten().view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+    tensors = model.state_dict()
+    return hash_tensors({k: v for k, v in tensors.items() if not k.endswith(UNUSED_WEIGHT)})
 
 
 def _numeric_config(config: Any) -> dict[str, Any]:

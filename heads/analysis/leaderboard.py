@@ -25,7 +25,7 @@ def leaderboard(results: Sequence[Mapping[str, Any]], metric: str) -> pd.DataFra
     Returns:
         Columns run, corpus, encoder, head, labels, protocol, folds, seeds; for each metric its
         name, `<metric>_std_seeds`, `<metric>_ci95_low` and `_high`, as fractions; speaker_overlap,
-        speakers, parameters, train_s, notes.
+        speakers (those that are tested), parameters, train_s, notes.
 
     Raises:
         UsageError: There is no such metric.
@@ -102,7 +102,7 @@ def _row(result: Mapping[str, Any]) -> dict[str, Any]:
         row[f"{name}_ci95_low"], row[f"{name}_ci95_high"] = low, high
     row |= {
         "speaker_overlap": protocol["speaker_overlap"],
-        "speakers": result["corpus"]["speakers"],
+        "speakers": len({name for names in protocol["test_speakers"] for name in names}),
         "parameters": result["head"]["parameters"],
         "train_s": result["timing"]["train_s"],
         "notes": ", ".join(notes(result)),

@@ -31,6 +31,7 @@ def render_cells(header: Sequence[str], rows: Sequence[Sequence[str]], markdown:
     mha   61.0
     mlp    9.5
     """
+    rows = [[_printable(cell) for cell in row] for row in rows]
     columns = list(zip(*([header, *rows]), strict=True))
     widths = [max(len(cell) for cell in column) for column in columns]
     right = [any(column[1:]) and all(_is_number(cell) for cell in column[1:]) for column in columns]
@@ -66,6 +67,11 @@ def percent(value: float | None, signed: bool = False) -> str:
     if value is None or pd.isna(value):
         return "-"
     return f"{100 * value:{'+' if signed else ''}.1f}"
+
+
+def _printable(cell: str) -> str:
+    """A cell without what would move the cursor or colour a terminal."""
+    return "".join(c if c.isprintable() else "?" for c in cell)
 
 
 def _is_number(cell: str) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from embedcache.audio.augmentation import parse_views
 from embedcache.corpora import label_order, label_sets
 from embedcache.errors import SerError, UsageError, unknown_name
 from embedcache.store.cache import find_cache
@@ -166,13 +167,16 @@ def choose_views(reader: CacheReader, asked: Sequence[str]) -> list[str]:
         return held
     if list(asked) == ["none"]:
         return []
-    for name in asked:
+    if {"all", "none"} & set(asked):
+        raise UsageError(f"--views {','.join(asked)}: give all, none, or names of views")
+    names = parse_views(asked, "--views")
+    for name in names:
         if name not in held:
             raise UsageError(
                 f"--views {name}: {reader.path} holds {', '.join(held) or 'no views'}; make one "
                 f"with `ser extract --augment {name}`"
             )
-    return list(dict.fromkeys(asked))
+    return list(names)
 
 
 def _label_set(config: RunConfig) -> Mapping[str, str] | None:

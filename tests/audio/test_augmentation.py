@@ -307,6 +307,19 @@ def test_noise_has_the_ratio_that_is_asked_for(snr_db: float, seed: int) -> None
     assert power_db(clip) - power_db(added) == pytest.approx(snr_db, abs=0.01)
 
 
+def added_db(clip: np.ndarray, snr_db: float) -> float:
+    """Level of the noise that a view adds."""
+    added = augment(clip, RATE_HZ, f"noise={snr_db}", 7).astype(np.float64) - clip
+    return float(10 * np.log10(np.mean(added**2)))
+
+
+def test_neither_pauses_nor_an_offset_change_how_noisy_speech_gets() -> None:
+    speech = noise(1.0, 5)
+    padded = np.concatenate([np.zeros(4 * RATE_HZ, np.float32), speech])
+    assert added_db(padded, 20) == pytest.approx(added_db(speech, 20), abs=0.3)
+    assert added_db(speech + np.float32(0.3), 20) == pytest.approx(added_db(speech, 20), abs=0.3)
+
+
 def test_noise_is_white_and_gaussian() -> None:
     clip = voice(150, 8.0)
     added = augment(clip, RATE_HZ, "noise=0", 1).astype(np.float64) - clip
@@ -318,7 +331,7 @@ def test_noise_is_white_and_gaussian() -> None:
 
 
 def test_noise_depends_on_the_seed_and_on_the_view() -> None:
-    clip = np.full(RATE_HZ, 0.1, np.float32)
+    clip = noise(1.0, 6)
     drawn = []
     for seed in (0, 1, 2**32, 2**128 - 1):
         for view in ("noise=20", "noise=10"):

@@ -312,7 +312,10 @@ def test_smoothing_keeps_a_distribution_and_its_order(weights, share):
         ({"ties": "kepp"}, "unknown --ties 'kepp': did you mean 'keep'"),
         ({"min_agreement": 1.1}, r"--min-agreement 1\.1: give a share from 0 to 1"),
         ({"min_agreement": float("nan")}, "--min-agreement nan"),
-        ({"smoothing": 1.0}, "--smoothing 1: give a share from 0 to below 1"),
+        ({"smoothing": 1.0}, r"--smoothing 1\.0: give a share from 0 to below 1"),
+        ({"ties": "drop"}, "--ties drop: hard labels have no ties that could be kept"),
+        ({"votes": "votes+votes"}, r"--votes 'votes\+votes': give votes, self_votes or an extra"),
+        ({"votes": ""}, "--votes '': give votes"),
     ],
 )
 def test_what_cannot_be_is_refused(fields, text):
