@@ -173,11 +173,11 @@ def windows(samples: int, longest: int, hop: int, receptive: int) -> list[tuple[
     [(0, 400), (320, 720)]
     """
     frames = max(0, (samples - receptive) // hop + 1)
-    most = max(1, (longest - receptive) // hop + 1)
+    reach = max(receptive, hop)  # whole hops where a frame needs less: no frame more for it
+    most = max(1, (longest - reach) // hop + 1)
     if frames <= most:
         return [(0, samples)]
     edges = np.linspace(0, frames, -(-frames // most) + 1).round().astype(int).tolist()
-    reach = max(receptive, hop)  # whole hops where a frame needs less: no frame more for it
     return [(start * hop, min(samples, (end - 1) * hop + reach)) for start, end in pairwise(edges)]
 
 

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from embedcache.utterance import Utterance
 
 
+# What one frame of wav2vec2 and its kin sees, and one of our spectral encoders: 25 ms.
+FRAME_SAMPLES, FRAME_RATE_HZ = 400, 16_000
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
     """What became of one utterance.
@@ -77,6 +81,13 @@ def _listen(utterance: Utterance) -> Heard:
         return Heard(utterance=utterance, fault=str(error))
     except OSError as error:
         return Heard(utterance=utterance, fault=f"cannot be read ({error.strerror or error})")
+    # As the resampler counts, which rounds up.
+    if -(-len(samples) * FRAME_RATE_HZ // rate_hz) < FRAME_SAMPLES:
+        return Heard(
+            utterance=utterance,
+            fault=f"its {1000 * len(samples) / rate_hz:.3g} ms are shorter than 25 ms: no encoder "
+            "has a frame for it",
+        )
     digest = xxhash.xxh3_128(samples.tobytes())
     digest.update(str(rate_hz).encode())
     return Heard(

@@ -66,6 +66,21 @@ def test_bounds_past_the_end_are_a_fault(tmp_path: Path) -> None:
     assert "lies past the file's end at 0.500 s" in past.fault
 
 
+@pytest.mark.parametrize("rate_hz", [8_000, 16_000, 22_050, 44_100, 48_000])
+def test_clips_that_no_encoder_has_a_frame_for_are_a_fault(tmp_path: Path, rate_hz: int) -> None:
+    """At the very sample at which an extraction begins to skip them."""
+    root = tmp_path / "clips"
+    (root / "sad").mkdir(parents=True)
+    least = rate_hz // 40
+    for count in range(least - 4, least + 3):
+        soundfile.write(root / "sad" / f"{count}.wav", noise(1, count, rate_hz)[:count], rate_hz)
+    short = {h.utterance.id: h.fault for h in heard(*read_corpus("folder", root)) if h.fault}
+    done = extract(ExtractConfig(corpus="folder", root=root, cache_dir=tmp_path / "cache"))
+    assert set(short) == set(dict(done.skips))
+    assert 0 < len(short) < 7
+    assert all("shorter than 25 ms: no encoder has a frame for it" in x for x in short.values())
+
+
 def test_every_utterance_ticks(clips: Path) -> None:
     ticks: list[int] = []
     listen(read_corpus("folder", clips), lambda: ticks.append(1))

@@ -36,19 +36,20 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from embedcache.corpora._clips import clips_by_name
 from embedcache.corpora._files import (
     AUDIO_SUFFIXES,
     audio_files,
     clip_ids,
-    clips_by_name,
     files_below,
     relative_ids,
 )
+from embedcache.corpora._messages import first_names, warn_of_left_out, warn_of_missing
 from embedcache.errors import SerError, UsageError
 from embedcache.plugins import find
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from embedcache.utterance import Utterance
 
@@ -62,6 +63,7 @@ __all__ = [
     "clip_ids",
     "clips_by_name",
     "files_below",
+    "first_names",
     "is_synthetic",
     "label_order",
     "label_sets",
@@ -72,9 +74,6 @@ __all__ = [
     "warn_of_left_out",
     "warn_of_missing",
 ]
-
-_MOST_NAMED = 30
-_FEW = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,37 +202,6 @@ def parse(module: Corpus, corpus: str, root: Path) -> list[Utterance]:
         raise UsageError(f"corpus '{corpus}': name the data set, as in {plugin}:ravdess")
     found: list[Utterance] = module.parse_named(root, name)
     return found
-
-
-def warn_of_missing(corpus: str, parts: Iterable[str | None], expected: Mapping[str, int]) -> None:
-    """Warn, by name, where a corpus has fewer or more clips than its documents say.
-
-    Args:
-        corpus: What the message calls it.
-        parts: The part (a speaker, a session, a class) of each utterance that was found.
-        expected: Number of utterances of each part of the whole corpus.
-    """
-    found = Counter(parts)
-    total = sum(found[part] for part in expected)
-    odd = [f"{p} ({found[p]} of {n})" for p, n in expected.items() if found[p] != n]
-    if total and odd:
-        more = f" and {len(odd) - _MOST_NAMED} more" if len(odd) > _MOST_NAMED else ""
-        _log.warning(
-            "%s: %d of %d clips found; not as its documents say: %s%s",
-            corpus,
-            total,
-            sum(expected.values()),
-            ", ".join(odd[:_MOST_NAMED]),
-            more,
-        )
-
-
-def warn_of_left_out(corpus: str, what: str, names: Sequence[str]) -> None:
-    """Warn of clips that a parser leaves out, with the first of their names."""
-    if names:
-        shown = ", ".join(names[:_FEW])
-        more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
-        _log.warning("%s: left out: %d %s: %s%s", corpus, len(names), what, shown, more)
 
 
 def _require_unique_ids(utterances: Sequence[Utterance]) -> None:

@@ -4,35 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from embedcache.utterance import Utterance
+    from collections.abc import Sequence
 
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3"})
-
-
-def clips_by_name(root: Path, describe: Callable[[Path], Utterance | None]) -> list[Utterance]:
-    """The clips under a folder that a grammar of names describes, sorted by path.
-
-    Args:
-        root: The folder.
-        describe: Gives the utterance that a path stands for, or None where it is none.
-
-    Returns:
-        Their `id` is the file's name without suffix, or the relative path where names are not
-        unique.
-    """
-    found = [utterance for path in audio_files(root) if (utterance := describe(path))]
-    names = clip_ids([utterance.path for utterance in found], root)
-    return [
-        utterance if utterance.id == name else replace(utterance, id=name)
-        for utterance, name in zip(found, names, strict=True)
-    ]
 
 
 def clip_ids(paths: Sequence[Path], root: Path) -> list[str]:

@@ -9,6 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from embedcache.corpora._files import files_below
+from embedcache.corpora._messages import first_names
+from embedcache.corpora._words import GENDERS, ROLES
 from embedcache.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,15 +33,6 @@ _FIELDS = {
     "text": "text",
     "transcription": "text",
     "transcript": "text",
-}
-GENDERS = {
-    **dict.fromkeys(("f", "female", "woman", "w"), "female"),
-    **dict.fromkeys(("m", "male", "man"), "male"),
-}
-_ROLES = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev", "devel", "development"), "val"),
-    **dict.fromkeys(("test", "testing"), "test"),
 }
 _OLDEST = 150.0
 _MOST_NAMED = 10
@@ -73,8 +66,9 @@ def folder_with(root: Path, name: str) -> Path | None:
     suffix = name[name.rindex(".") :]
     found = [p.parent for p in files_below(root, frozenset({suffix})) if p.name == name]
     if len(found) > 1:
+        shown = first_names(found, _MOST_NAMED)
         raise UsageError(
-            f"{root} holds {len(found)} data sets: {_named(found)}; give one of them as --root"
+            f"{root} holds {len(found)} data sets: {shown}; give one of them as --root"
         )
     return found[0] if found else None
 
@@ -146,7 +140,7 @@ def as_number(value: Any) -> float | None:
 
 def role_of(split: str) -> str | None:
     """The role of a split by its name: `train`, `val` or `test`."""
-    return _ROLES.get(split.lower())
+    return ROLES.get(split.lower())
 
 
 def official_folds(roles: Sequence[str | None]) -> list[dict[str, str]]:
@@ -188,13 +182,8 @@ def warn_of_missing_files(corpus: str, paths: Collection[Path]) -> None:
             corpus,
             len(missing),
             len(set(paths)),
-            _named(missing),
+            first_names(missing, _MOST_NAMED),
         )
-
-
-def _named(paths: Sequence[Path]) -> str:
-    more = f" and {len(paths) - _MOST_NAMED} more" if len(paths) > _MOST_NAMED else ""
-    return ", ".join(map(str, paths[:_MOST_NAMED])) + more
 
 
 def _age(value: Any) -> float | None:

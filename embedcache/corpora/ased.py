@@ -67,7 +67,7 @@ _NAME = re.compile(
 
 def parse(root: Path) -> list[Utterance]:
     """Every clip under `root` whose name follows the grammar."""
-    found = clips_by_name(root, describe)
+    found = clips_by_name("ased", root, describe)
     warn_of_missing("ased", (u.label for u in found), CLIPS)
     return found
 

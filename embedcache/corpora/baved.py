@@ -57,7 +57,7 @@ _NAME = re.compile(
 
 def parse(root: Path) -> list[Utterance]:
     """Every clip under `root` whose name follows the grammar."""
-    return clips_by_name(root, describe)
+    return clips_by_name("baved", root, describe)
 
 
 def describe(path: Path) -> Utterance | None:

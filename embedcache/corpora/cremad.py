@@ -10,27 +10,32 @@ digit of a row's number tells which (1, 2, 3: the README's query types). `votes`
 the others are of what a model of speech cannot hear, and are kept apart as `votes_face` and
 `votes_audio_visual`. By voice, most clips are not heard as the emotion that was acted.
 
-A checkout holds each clip as WAV and as MP3; the MP3 files are read only where there are no others.
+A checkout holds each clip as WAV and as MP3, which are copies: the WAV files are read.
 Five actors have fewer than 82 clips, as in the corpus's list of files and in EmoBox's. EmoBox's
 single fold shares the actors and is not taken over.
 """
 
 from __future__ import annotations
 
-import csv
 import logging
 import re
 from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from embedcache.corpora import Example, clips_by_name, files_below, warn_of_missing
-from embedcache.errors import SerError
+from embedcache.corpora import (
+    Example,
+    clips_by_name,
+    files_below,
+    first_names,
+    warn_of_missing,
+)
+from embedcache.corpora._tables import read_table
 from embedcache.utterance import Utterance
 from embedcache.votes import format_votes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
 LAYOUT = (
@@ -140,7 +145,7 @@ def parse(root: Path) -> list[Utterance]:
     Raises:
         SerError: A table is damaged.
     """
-    found = clips_by_name(root, _describe_unless_mp3) or clips_by_name(root, describe)
+    found = clips_by_name("cremad", root, describe)
     if not found:
         return []
     warn_of_missing("cremad", (u.speaker for u in found), CLIPS)
@@ -181,10 +186,6 @@ def describe(path: Path) -> Utterance | None:
     )
 
 
-def _describe_unless_mp3(path: Path) -> Utterance | None:
-    return None if path.suffix.lower() == ".mp3" else describe(path)
-
-
 def _find_tables(root: Path) -> dict[str, Path]:
     """The tables that are there: the one nearest to the root, else one beside the root."""
     below = sorted(files_below(root, frozenset({".csv"})), key=lambda p: (len(p.parts), p))
@@ -200,14 +201,16 @@ def _find_tables(root: Path) -> dict[str, Path]:
 
 def _add_actors(found: Sequence[Utterance], path: Path) -> list[Utterance]:
     actors: dict[str | None, dict[str, str]] = {}
-    for line, row in _rows(path, ("ActorID", "Age", "Sex", "Race", "Ethnicity")):
-        if row["ActorID"] in actors:
-            raise _damaged(path, line, f"actor {row['ActorID']} has a row already")
-        if not row["Age"].isdecimal():
-            raise _damaged(path, line, f"the age is '{row['Age']}', not a whole number")
-        if row["Sex"].lower() not in ("female", "male"):
-            raise _damaged(path, line, f"the sex is '{row['Sex']}', not Female or Male")
-        actors[row["ActorID"]] = row
+    columns = ("ActorID", "Age", "Sex", "Race", "Ethnicity")
+    for row in read_table(path, columns, source=_PUBLISHED):
+        name, age, sex = (row.cells[column] for column in columns[:3])
+        if name in actors:
+            raise row.fault(f"actor {name} has a row already")
+        if not age.isdecimal():
+            raise row.fault(f"the age is '{age}', not a whole number")
+        if sex.lower() not in ("female", "male"):
+            raise row.fault(f"the sex is '{sex}', not Female or Male")
+        actors[name] = row.cells
     _warn_of_gaps(path, "actors", {str(u.speaker) for u in found if u.speaker not in actors})
     return [
         replace(
@@ -239,20 +242,19 @@ def _add_votes(found: Sequence[Utterance], path: Path) -> list[Utterance]:
 def _read_votes(path: Path) -> dict[str, dict[str, dict[str, float]]]:
     """By clip and kind of presentation, the emotions that were chosen and how often."""
     votes: dict[str, dict[str, dict[str, float]]] = defaultdict(dict)
-    for line, row in _rows(path, ("", *_LETTERS, "fileName", "numResponses")):
-        number, clip = row[""], row["fileName"]
+    columns = ("", *_LETTERS, "fileName", "numResponses")
+    for row in read_table(path, columns, source=_PUBLISHED):
+        number, *texts, clip, total = (row.cells[column] for column in columns)
         if not re.fullmatch(r"[123]\d{5}", number):
-            raise _damaged(path, line, f"the row's number is '{number}', not like 100001")
-        texts = [row[letter] for letter in _LETTERS]
-        if not all(text.isdecimal() for text in (*texts, row["numResponses"])):
-            raise _damaged(path, line, f"the votes {', '.join(texts)} are not all whole numbers")
+            raise row.fault(f"the row's number is '{number}', not like 100001")
+        if not all(text.isdecimal() for text in (*texts, total)):
+            raise row.fault(f"the votes {', '.join(texts)} are not all whole numbers")
         counts = [int(text) for text in texts]
-        if sum(counts) != int(row["numResponses"]):
-            what = f"the votes {', '.join(texts)} do not sum to {row['numResponses']}"
-            raise _damaged(path, line, what)
+        if sum(counts) != int(total):
+            raise row.fault(f"the votes {', '.join(texts)} do not sum to {total}")
         kind = number[0]
         if kind in votes[clip.upper()]:
-            raise _damaged(path, line, f"clip {clip} has a row {kind}xxxxx already")
+            raise row.fault(f"clip {clip} has a row {kind}xxxxx already")
         chosen = {x: float(n) for x, n in zip(LABELS, counts, strict=True) if n}
         votes[clip.upper()][kind] = chosen
     return votes
@@ -260,33 +262,5 @@ def _read_votes(path: Path) -> dict[str, dict[str, dict[str, float]]]:
 
 def _warn_of_gaps(path: Path, what: str, names: set[str]) -> None:
     if names:
-        shown = ", ".join(sorted(names)[:5])
+        shown = first_names(sorted(names))
         _log.warning("cremad: %s has no row for %d %s: %s", path, len(names), what, shown)
-
-
-def _rows(path: Path, needed: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows of a table, by column, each with its line number.
-
-    Raises:
-        SerError: It is no CSV text, lacks a column, or has a row of another length.
-    """
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file, strict=True)
-        try:
-            header = next(reader, [])
-            for name in needed:
-                if name not in header:
-                    raise _damaged(path, 1, f"no column '{name}'")
-            for cells in filter(None, reader):
-                if len(cells) != len(header):
-                    what = f"{len(cells)} fields, but the first line names {len(header)}"
-                    raise _damaged(path, reader.line_num, what)
-                yield reader.line_num, dict(zip(header, cells, strict=True))
-        except UnicodeDecodeError as error:
-            raise _damaged(path, reader.line_num + 1, f"no UTF-8 text ({error})") from error
-        except csv.Error as error:
-            raise _damaged(path, reader.line_num, f"no CSV text ({error})") from error
-
-
-def _damaged(path: Path, line: int, what: str) -> SerError:
-    return SerError(f"{path} line {line}: {what}; fetch the table anew from {_PUBLISHED}")

@@ -16,7 +16,7 @@ import json
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from embedcache.corpora import Example, audio_files, files_below, load_corpus, warn_of_left_out
@@ -25,7 +25,7 @@ from embedcache.plugins import plugins
 from embedcache.utterance import Utterance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 NAMED = True
 LAYOUT = (
@@ -75,6 +75,8 @@ EXAMPLE = Example(
     },
 )
 
+# The levels of a path from the file upwards, and its name with suffix where these do not suffice.
+_Key = tuple[tuple[str, ...], str]
 _ROLES = {"train": "train", "valid": "val", "test": "test"}
 _SPEAKER = re.compile(r"<id=(?P<key>.*?),.*?\bspk=(?P<speaker>[^,>]*)")
 
@@ -210,31 +212,75 @@ def _read_speakers(home: Path) -> dict[str, str]:
 
 
 def _find_audio(rows: Sequence[_Row], root: Path) -> list[Path | None]:
-    """The file of each row: of those with its name, the one whose path agrees best with the list's.
+    """The file of each row, or None; no file is given to two rows.
 
-    Folders are compared from the file upwards, then as a whole, so that `ravdess/Actor_01/x.flac`
-    is found for `downloads/ravdess/audio/Actor_01/x.wav`.
+    Where the list has a name once, the folders are free: of the files with that name, the one whose
+    path agrees best with the list's is taken, so that `ravdess/Actor_01/x.flac` is found for
+    `downloads/ravdess/audio/Actor_01/x.wav`. Where several rows share a name, a file must lie in
+    the folders that tell its row from the others.
     """
-    by_stem: dict[str, list[tuple[Path, tuple[str, ...]]]] = defaultdict(list)
+    wanted = [_levels(row.wav) for row in rows]
+    keys = _distinguishing(rows, wanted)
+    depths: dict[str, set[tuple[int, bool]]] = defaultdict(set)
+    for levels, file in keys:
+        depths[levels[0]].add((len(levels), bool(file)))
+    by_key: dict[_Key, list[tuple[Path, tuple[str, ...]]]] = defaultdict(list)
     for path in audio_files(root):
-        parts = tuple(part.lower() for part in path.relative_to(root).parts[:-1])
-        by_stem[path.stem.lower()].append((path, parts))
-    found = []
-    for row in rows:
-        wanted = tuple(part.lower() for part in row.wav.parts[:-1])
-        candidates = by_stem.get(row.wav.stem.lower(), [])
-        best = max(candidates, key=lambda c: _agreement(c[1], wanted), default=None)
-        found.append(best[0] if best else None)
+        whole, levels = _levels(path.absolute()), _levels(path.relative_to(root))
+        for depth, exact in depths.get(levels[0], ()):
+            by_key[whole[:depth], path.name if exact else ""].append((path, levels))
+    found: list[Path | None] = [None] * len(rows)
+    taken: set[Path] = set()
+    candidates: dict[_Key, Iterator[Path]] = {}
+    # Those that ask for most come first: `b/x` must not take the file of `a/b/x`.
+    for n in sorted(range(len(rows)), key=lambda n: (len(keys[n][0]), keys[n][1]), reverse=True):
+        key = keys[n]
+        if key not in candidates:  # rows with equal keys have equal folders, so the same order
+            candidates[key] = iter(_by_agreement(by_key.get(key, []), wanted[n]))
+        best = next((path for path in candidates[key] if path not in taken), None)
+        if best:
+            found[n] = best
+            taken.add(best)
     return found
 
 
-def _agreement(parts: tuple[str, ...], wanted: tuple[str, ...]) -> tuple[int, int, int]:
+def _levels(path: PurePath) -> tuple[str, ...]:
+    """A path from the file upwards: its name without suffix, then its folders, in lower case."""
+    return tuple(part.lower() for part in (path.stem, *reversed(path.parts[:-1])))
+
+
+def _distinguishing(rows: Sequence[_Row], wanted: Sequence[tuple[str, ...]]) -> list[_Key]:
+    """What tells each row from all others: its name and the fewest folders above it.
+
+    Where no folder does, it is the file's name with its suffix, as it is written.
+    """
+    keys: list[_Key] = [(levels, row.wav.name) for row, levels in zip(rows, wanted, strict=True)]
+    alike = list(range(len(rows)))
+    for depth in range(1, max(map(len, wanted), default=0) + 1):
+        counts = Counter(wanted[n][:depth] for n in alike)
+        for n in alike:
+            if counts[wanted[n][:depth]] == 1:
+                keys[n] = (wanted[n][:depth], "")
+        alike = [n for n in alike if counts[wanted[n][:depth]] > 1]
+    return keys
+
+
+def _by_agreement(
+    files: Iterable[tuple[Path, tuple[str, ...]]], wanted: tuple[str, ...]
+) -> list[Path]:
+    """Files from the one whose path agrees best with the wanted one."""
+    ordered = sorted(files, key=lambda file: _agreement(file[1], wanted), reverse=True)
+    return [path for path, _ in ordered]
+
+
+def _agreement(levels: tuple[str, ...], wanted: tuple[str, ...]) -> tuple[int, int, int]:
+    """How many levels agree from the file upwards, then at all; then the shorter path."""
     same = 0
-    for mine, theirs in zip(reversed(parts), reversed(wanted), strict=False):
+    for mine, theirs in zip(levels, wanted, strict=False):
         if mine != theirs:
             break
         same += 1
-    return same, len(set(parts) & set(wanted)), -len(parts)
+    return same, len(set(levels) & set(wanted)), -len(levels)
 
 
 def _grammar(name: str) -> Callable[[Path], Utterance | None]:

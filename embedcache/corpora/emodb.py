@@ -102,7 +102,7 @@ _NAME = re.compile(
 
 def parse(root: Path) -> list[Utterance]:
     """Every clip under `root` whose name follows the grammar."""
-    found = clips_by_name(root, describe)
+    found = clips_by_name("emodb", root, describe)
     warn_of_missing("emodb", (u.speaker for u in found), CLIPS)
     return found
 

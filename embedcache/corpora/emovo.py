@@ -78,7 +78,7 @@ _NAME = re.compile(r"(?P<emotion>[a-z]{3})-(?P<speaker>[fm]\d)-(?P<sentence>[a-z
 
 def parse(root: Path) -> list[Utterance]:
     """Every clip under `root` whose name follows the grammar."""
-    found = clips_by_name(root, describe)
+    found = clips_by_name("emovo", root, describe)
     warn_of_missing("emovo", (u.speaker for u in found), CLIPS)
     return found
 

@@ -84,7 +84,7 @@ _LINE = re.compile(r"\s*(?P<name>\d{4}_\d{6})\s+(?P<rest>.*?)\s*")
 
 def parse(root: Path) -> list[Utterance]:
     """Every clip under `root` whose name and folder follow the grammar, with its text."""
-    found = clips_by_name(root, describe)
+    found = clips_by_name("esd", root, describe)
     warn_of_missing("esd", (u.speaker for u in found), CLIPS)
     said = _read_texts(root) if found else {}
     return [replace(u, text=said.get(u.path.stem)) for u in found]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from embedcache.corpora import Example, audio_files, relative_ids
+from embedcache.corpora import Example, audio_files, relative_ids, warn_of_left_out
 from embedcache.utterance import Utterance
 
 if TYPE_CHECKING:
@@ -37,10 +37,11 @@ def parse(root: Path) -> list[Utterance]:
     if not root.is_dir():
         return []
     paths = audio_files(root)
-    found = []
+    found, loose = [], []
     for name, path in zip(relative_ids(paths, root), paths, strict=True):
         emotion, *speakers = path.relative_to(root).parts[:-1] or ("",)
         if not emotion:
+            loose.append(path.name)
             continue
         found.append(
             Utterance(
@@ -50,4 +51,6 @@ def parse(root: Path) -> list[Utterance]:
                 label=emotion.strip().lower(),
             )
         )
+    if found:
+        warn_of_left_out("folder", "audio files that lie in no folder of an emotion", loose)
     return found

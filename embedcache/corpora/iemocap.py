@@ -219,6 +219,7 @@ class _Block:
 
     Attributes:
         summary: The first line.
+        name: The utterance's name in it, by the grammar of names.
         votes: Of the external evaluators.
         self_votes: Of the actors, for themselves.
         raters: Each evaluator's categories, as text.
@@ -226,6 +227,7 @@ class _Block:
     """
 
     summary: re.Match[str]
+    name: re.Match[str]
     votes: dict[str, float] = field(default_factory=dict)
     self_votes: dict[str, float] = field(default_factory=dict)
     raters: list[str] = field(default_factory=list)
@@ -263,18 +265,20 @@ def parse(root: Path) -> list[Utterance]:
 def describe(path: Path) -> Utterance | None:
     """What an utterance's name tells: session, speaker, improvised or scripted."""
     match = _NAME.fullmatch(path.stem)
-    if not match:
-        return None
-    who = match["who"].upper()
+    return _by_name(match, path) if match else None
+
+
+def _by_name(match: re.Match[str], path: Path) -> Utterance:
+    name, who = match.string, match["who"].upper()
     return Utterance(
-        id=path.stem,
+        id=name,
         path=path,
         speaker=f"{match['session']}{who}",
         gender="female" if who == "F" else "male",
         session=match["session"],
         language="en",
         extra={
-            "dialog": path.stem.rpartition("_")[0],
+            "dialog": name.rpartition("_")[0],
             "scenario": "improvised" if match["part"].lower() == "impro" else "scripted",
         },
     )
@@ -282,8 +286,7 @@ def describe(path: Path) -> Utterance | None:
 
 def _utterance(block: _Block, path: Path) -> Utterance:
     summary = block.summary
-    told = describe(path.with_stem(summary["name"]))
-    assert told  # the name has matched
+    told = _by_name(block.name, path)
     extra = {
         **told.extra,
         "start_in_dialog_s": summary["start"],
@@ -293,7 +296,6 @@ def _utterance(block: _Block, path: Path) -> Utterance:
     }
     return replace(
         told,
-        path=path,
         label=_CODES[summary["code"]],
         votes=block.votes,
         self_votes=block.self_votes,
@@ -326,34 +328,39 @@ def _read_blocks(path: Path) -> list[_Block]:
     for number, line in enumerate(_lines(path), start=1):
         if line.startswith("["):
             summary = _SUMMARY.fullmatch(line)
-            if not summary or summary["code"] not in _CODES or not _NAME.fullmatch(summary["name"]):
+            name = _NAME.fullmatch(summary["name"]) if summary else None
+            if not summary or not name or summary["code"] not in _CODES:
                 raise SerError(
                     f"{path} line {number} is no summary like [6.2 - 8.2]<tab>Ses01F_impro01_F000"
                     f"<tab>neu<tab>[2.5, 2.5, 2.5]: {line[:80]!r}"
                 )
-            blocks.append(_Block(summary))
-        elif blocks and line.startswith(("C-", "A-")) and not _count(blocks[-1], line):
-            _log.warning("%s line %d is not understood and not counted: %s", path, number, line)
+            blocks.append(_Block(summary, name))
+        elif blocks and line.startswith(("C-", "A-")) and (fault := _count(blocks[-1], line)):
+            _log.warning("%s line %d %s: %s", path, number, fault, line)
     return blocks
 
 
-def _count(block: _Block, line: str) -> bool:
-    """Take over an evaluator's line; False where it follows no known grammar."""
-    if match := _CATEGORY.fullmatch(line):
-        words = [word.strip().lower() for word in match["words"].split(";")]
-        labels = list(dict.fromkeys(_WORDS[word] for word in words if word in _WORDS))
-        votes = block.votes if match["rater"].startswith("E") else block.self_votes
-        for label in labels:
-            votes[label] = votes.get(label, 0.0) + 1 / len(labels)
-        block.raters.append(f"{match['rater']}={'+'.join(labels)}")
-        known = all(word in _WORDS for word in words if word)
-        return bool(labels) and (known or "other" in labels)  # free text may follow Other
+def _count(block: _Block, line: str) -> str:
+    """Take over an evaluator's line; gives what of it could not be, empty where all was."""
     if match := _ATTRIBUTE.fullmatch(line):
         if not match["rater"].startswith("E"):
             told = {name: match[name] for name in _DIMENSIONS if match[name]}
             block.self_dimensions = {f"self_{name}": value for name, value in told.items()}
-        return True
-    return False
+        return ""
+    match = _CATEGORY.fullmatch(line)
+    words = [word.strip().lower() for word in match["words"].split(";")] if match else []
+    labels = list(dict.fromkeys(_WORDS[word] for word in words if word in _WORDS))
+    if not match or not labels:
+        return "is not understood and not counted"
+    votes = block.votes if match["rater"].startswith("E") else block.self_votes
+    for label in labels:
+        votes[label] = votes.get(label, 0.0) + 1 / len(labels)
+    block.raters.append(f"{match['rater']}={'+'.join(labels)}")
+    unknown = [word for word in words if word and word not in _WORDS]
+    if not unknown or "other" in labels:  # free text may follow Other
+        return ""
+    counted, lost = " and ".join(labels), "; ".join(unknown)
+    return f"is counted as {counted}; '{lost}' is not understood and not counted"
 
 
 def _lines(path: Path) -> list[str]:

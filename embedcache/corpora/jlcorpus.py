@@ -89,7 +89,7 @@ _NAME = re.compile(
 
 def parse(root: Path) -> list[Utterance]:
     """Every clip under `root` whose name follows the grammar."""
-    found = clips_by_name(root, describe)
+    found = clips_by_name("jlcorpus", root, describe)
     warn_of_missing("jlcorpus", (u.label for u in found), CLIPS)
     return found
 

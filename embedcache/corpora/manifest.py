@@ -2,25 +2,29 @@
 
 Columns: `path` (relative to the CSV file, or absolute) and `label`; optional are `id`, `speaker`,
 `gender`, `age`, `start_s`, `end_s`, `votes` and `self_votes` (`happy=3;neutral=1`), `valence`,
-`arousal`, `dominance`, `session`, `language`, `sentence`, `text`, and `fold`: the number of the
-fold that tests the clip, for `--protocol official`. Any other column is kept as extra. Columns are
+`arousal`, `dominance`, `session`, `language`, `sentence`, `text`, and `fold`, for `--protocol
+official`: either the number of the fold that tests the clip, or the clip's part of a single
+published split (`train`, `val` or `dev`, `test`). Any other column is kept as extra. Columns are
 separated by commas, semicolons or tabs. Write `manifest:NAME` to give a data set its own name, and
 so its own cache.
 """
 
 from __future__ import annotations
 
-import csv
+import logging
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from embedcache.corpora import Example
-from embedcache.corpora._library import GENDERS
-from embedcache.errors import SerError
+from embedcache.corpora import Example, first_names
+from embedcache.corpora._tables import read_table
+from embedcache.corpora._words import GENDERS, ROLES
 from embedcache.utterance import Utterance
 from embedcache.votes import parse_votes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 NAMED = True
 LAYOUT = "a CSV file with the columns path and label, or a folder that holds it as manifest.csv"
@@ -68,7 +72,7 @@ _DIMENSIONS = ("valence", "arousal", "dominance")
 _KNOWN = frozenset(
     (*_NEEDED, *_DIMENSIONS, "id", "speaker", "gender", "age", "start_s", "end_s", "votes")
 ) | {"self_votes", "session", "language", "sentence", "text", "fold"}
-_SEPARATORS = ",;\t"
+_log = logging.getLogger(__name__)
 
 
 def parse(root: Path) -> list[Utterance]:
@@ -80,63 +84,74 @@ def parse(root: Path) -> list[Utterance]:
     path = root / "manifest.csv" if root.is_dir() else root
     if not path.is_file():
         return []
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file, delimiter=_separator(path), strict=True)
-        try:
-            return _with_folds(_read_lines(path, reader))
-        except UnicodeDecodeError as error:
-            raise SerError(
-                f"{path} line {reader.line_num + 1}: no UTF-8 text ({error}); save it as UTF-8"
-            ) from error
-        except csv.Error as error:
-            raise SerError(f"{path} line {reader.line_num}: no valid CSV ({error})") from error
-        except ValueError as error:
-            raise SerError(f"{path} line {max(reader.line_num, 1)}: {error}") from error
-
-
-def _read_lines(path: Path, reader: Any) -> list[Utterance]:
-    header = [name.strip().lower() for name in next(reader, [])]
-    for needed in _NEEDED:
-        if needed not in header:
-            raise ValueError(f"no column '{needed}'; the columns are {', '.join(header) or 'none'}")
-    if len(set(header)) < len(header):
-        raise ValueError(f"a column stands there twice: {', '.join(header)}")
     found: list[Utterance] = []
     lines: dict[str, int] = {}
-    for cells in reader:
-        if not any(cell.strip() for cell in cells):
-            continue
-        if len(cells) != len(header):
-            raise ValueError(f"{len(cells)} fields, but the first line names {len(header)}")
-        row = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
-        utterance = _utterance(row, path.parent)
-        first = lines.setdefault(utterance.id, reader.line_num)
-        if first != reader.line_num:
-            raise ValueError(
+    folds: list[str] = []
+    first_fold = ""
+    for row in read_table(path, _NEEDED, lower_case=True):
+        try:
+            utterance = _utterance(row.cells, path.parent)
+            folds.append(_fold(row.cells.get("fold", ""), first_fold))
+        except ValueError as error:
+            raise row.fault(error) from error
+        first = lines.setdefault(utterance.id, row.line)
+        if first != row.line:
+            raise row.fault(
                 f"the id '{utterance.id}' stands in line {first} already; give each clip an id of "
                 "its own in a column id"
             )
         found.append(utterance)
-    return found
+        first_fold = first_fold or folds[-1]
+    return _with_folds(path, found, folds)
 
 
-def _separator(path: Path) -> str:
-    """Of comma, semicolon and tab, the one that the first line has most of."""
-    with path.open("rb") as file:
-        first = file.readline().decode("utf-8", errors="replace")
-    return max(_SEPARATORS, key=first.count)
+def _fold(text: str, first: str) -> str:
+    """The number of a fold, or `train`, `val` or `test`, or nothing.
+
+    Args:
+        text: The cell.
+        first: The first fold of the list; empty where there was none yet.
+
+    Raises:
+        ValueError: It is neither, or a number among names or a name among numbers.
+    """
+    if not text:
+        return ""
+    if not text.isdecimal() and text.lower() not in ROLES:
+        raise ValueError(
+            f"the fold is '{text}', neither a whole number, of the fold that tests the clip, nor "
+            "train, val or test"
+        )
+    if first and first.isdecimal() != text.isdecimal():
+        raise ValueError(
+            f"the fold is '{text}', and '{first}' in a line before; give all clips numbers, or all "
+            "of them train, val or test"
+        )
+    return str(int(text)) if text.isdecimal() else ROLES[text.lower()]
 
 
-def _with_folds(utterances: list[Utterance]) -> list[Utterance]:
-    """Each clip's role in each fold, from the number of the fold that tests it."""
-    tests = [utterance.folds.get("test") for utterance in utterances]
-    names = sorted({name for name in tests if name})
-    if not names:
-        return utterances
+def _with_folds(path: Path, utterances: list[Utterance], folds: Sequence[str]) -> list[Utterance]:
+    """Each clip's role in each fold."""
+    names = sorted({fold for fold in folds if fold.isdecimal()}, key=int)
+    blank = [u.id for u, fold in zip(utterances, folds, strict=True) if not fold]
+    if any(folds) and blank:
+        _log.warning(
+            "%s: %d of %d clips have no fold and are in no part of the published folds: %s",
+            path,
+            len(blank),
+            len(utterances),
+            first_names(blank),
+        )
     return [
-        replace(u, folds={n: "test" if n == test else "train" for n in names} if test else {})
-        for u, test in zip(utterances, tests, strict=True)
+        replace(u, folds=_roles(fold, names)) if fold else u
+        for u, fold in zip(utterances, folds, strict=True)
     ]
+
+
+def _roles(fold: str, names: Sequence[str]) -> dict[str, str]:
+    if not fold.isdecimal():
+        return {"official": fold}
+    return {name: "test" if name == fold else "train" for name in names}
 
 
 def _utterance(row: dict[str, str], folder: Path) -> Utterance:
@@ -169,7 +184,6 @@ def _utterance(row: dict[str, str], folder: Path) -> Utterance:
             for name in _DIMENSIONS
             if (value := _number(row, name, -_LARGEST)) is not None
         },
-        folds={"test": row["fold"]} if row.get("fold") else {},
         extra={name: cell for name, cell in row.items() if name and cell and name not in _KNOWN},
     )
 

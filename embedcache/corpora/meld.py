@@ -18,8 +18,6 @@ several. Counts per split and emotion are those of the repository's README.
 
 from __future__ import annotations
 
-import csv
-import io
 import logging
 import re
 from dataclasses import dataclass
@@ -32,7 +30,7 @@ from embedcache.corpora import (
     warn_of_left_out,
     warn_of_missing,
 )
-from embedcache.errors import SerError
+from embedcache.corpora._tables import read_table
 from embedcache.utterance import Utterance
 
 if TYPE_CHECKING:
@@ -111,6 +109,7 @@ EXAMPLE = Example(
     },
 )
 
+_PUBLISHED = "github.com/declare-lab/MELD"
 _ROLES = {"train": "train", "dev": "val", "test": "test"}
 _WORDS = {
     "anger": "angry",
@@ -229,27 +228,17 @@ def _split(path: Path, root: Path) -> str | None:
 
 
 def _read_rows(split: str, path: Path) -> Iterator[_Row]:
-    reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
     lines: dict[str, int] = {}
-    try:
-        header = [cell.strip() for cell in next(reader, [])]
-        for column in _NEEDED:
-            if column not in header:
-                raise ValueError(f"no column '{column}'")
-        for cells in filter(None, reader):
-            if len(cells) != len(header):
-                raise ValueError(f"{len(cells)} fields, but the first line names {len(header)}")
-            values = (cell.strip() for cell in cells)
-            row = _row(split, dict(zip(header, values, strict=True)))
-            first = lines.setdefault(row.name, reader.line_num)
-            if first != reader.line_num:
-                raise ValueError(f"{row.name} stands in line {first} already")
-            yield row
-    except (csv.Error, ValueError) as error:
-        raise SerError(
-            f"{path} line {max(reader.line_num, 1)}: {error}; fetch the table anew from "
-            "github.com/declare-lab/MELD"
-        ) from error
+    # Older copies are in a Windows code page.
+    for line in read_table(path, _NEEDED, source=_PUBLISHED, old_encoding="cp1252"):
+        try:
+            row = _row(split, line.cells)
+        except ValueError as error:
+            raise line.fault(error) from error
+        first = lines.setdefault(row.name, line.line)
+        if first != line.line:
+            raise line.fault(f"{row.name} stands in line {first} already")
+        yield row
 
 
 def _row(split: str, cells: dict[str, str]) -> _Row:
@@ -261,12 +250,3 @@ def _row(split: str, cells: dict[str, str]) -> _Row:
     if emotion.lower() not in _WORDS:
         raise ValueError(f"the emotion is '{emotion}', not one of {', '.join(_WORDS)}")
     return _Row(f"{split}/dia{int(dialog)}_utt{int(utterance)}", split, cells)
-
-
-def _text(path: Path) -> str:
-    """A table's text: UTF-8, or the Windows code page that older copies are in."""
-    data = path.read_bytes()
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("cp1252", errors="replace")

@@ -18,14 +18,20 @@ read: the table nearest to the root is. Clips per split differ by release, so no
 
 from __future__ import annotations
 
-import csv
 import json
 import logging
 import math
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from embedcache.corpora import Example, audio_files, files_below, warn_of_left_out
+from embedcache.corpora import (
+    Example,
+    audio_files,
+    files_below,
+    first_names,
+    warn_of_left_out,
+)
+from embedcache.corpora._tables import read_table
 from embedcache.errors import SerError
 from embedcache.utterance import Utterance
 
@@ -236,7 +242,7 @@ def _by_stem(paths: Iterable[Path]) -> dict[str, Path]:
 
 def _read_consensus(path: Path) -> dict[str, Mapping[str, str]]:
     rows: dict[str, Mapping[str, str]] = {}
-    for name, row in _read_rows(path, _checked):
+    for name, row in _read_rows(path, ("EmoClass", "Split_Set"), _checked):
         if name in rows:
             raise SerError(f"{path} names '{name}' twice; take the table of one release")
         rows[name] = row
@@ -266,7 +272,7 @@ def _count_votes(path: Path) -> dict[str, dict[str, float]]:
     """Numbers of listeners' votes by clip and emotion."""
     votes: dict[str, Counter[str]] = defaultdict(Counter)
     strange: Counter[str] = Counter()
-    for name, word in _read_rows(path, _primary):
+    for name, word in _read_rows(path, (), _primary):
         label = word if word in LABELS else "other"
         if label == "other" and not word.startswith("other"):
             strange[word] += 1
@@ -275,7 +281,7 @@ def _count_votes(path: Path) -> dict[str, dict[str, float]]:
         _log.warning(
             "msppodcast: %d votes name an unknown emotion and count as other: %s",
             strange.total(),
-            ", ".join(sorted(strange)[:5]),
+            first_names(sorted(strange)),
         )
     return {
         name: {label: float(own[label]) for label in LABELS if own[label]}
@@ -295,13 +301,15 @@ def _primary(row: Mapping[str, str]) -> str:
     return fields[1].lower()
 
 
-def _read_rows(path: Path, read: Callable[[Mapping[str, str]], T]) -> Iterator[tuple[str, T]]:
+def _read_rows(
+    path: Path, needed: Sequence[str], read: Callable[[Mapping[str, str]], T]
+) -> Iterator[tuple[str, T]]:
     """What `read` makes of each row of a table, with the clip's name without suffix.
 
     Raises:
         SerError: The table or a row is damaged.
     """
-    rows = _json_rows(path) if path.suffix.lower() == ".json" else _csv_rows(path)
+    rows = _json_rows(path) if path.suffix.lower() == ".json" else _csv_rows(path, needed)
     for place, file, row in rows:
         try:
             if not file:
@@ -312,16 +320,10 @@ def _read_rows(path: Path, read: Callable[[Mapping[str, str]], T]) -> Iterator[t
         yield file.rpartition(".")[0] or file, made
 
 
-def _csv_rows(path: Path) -> Iterator[tuple[str, str, Mapping[str, str]]]:
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        reader = csv.reader(file)
-        try:
-            header = [name.strip() for name in next(reader, [])]
-            for cells in filter(None, reader):
-                row = dict(zip(header, (cell.strip() for cell in cells), strict=False))
-                yield f"line {reader.line_num}", row.get("FileName", ""), row
-        except csv.Error as error:
-            raise SerError(f"{path} line {reader.line_num}: no valid CSV ({error})") from error
+def _csv_rows(path: Path, needed: Sequence[str]) -> Iterator[tuple[str, str, Mapping[str, str]]]:
+    # Listeners' own words may hold letters of an older encoding.
+    for row in read_table(path, ("FileName", *needed), old_encoding="cp1252"):
+        yield f"line {row.line}", row.cells["FileName"], row.cells
 
 
 def _json_rows(path: Path) -> Iterator[tuple[str, str, Mapping[str, str]]]:

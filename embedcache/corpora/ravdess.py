@@ -7,11 +7,10 @@ repetition and actor (odd = man, even = woman). The songs are a corpus of their 
 
 from __future__ import annotations
 
-import logging
 import re
 from typing import TYPE_CHECKING
 
-from embedcache.corpora import Example, audio_files, clips_by_name, warn_of_missing
+from embedcache.corpora import Example, clips_by_name, warn_of_missing
 from embedcache.utterance import Utterance
 
 if TYPE_CHECKING:
@@ -79,16 +78,13 @@ _NAME = re.compile(
     r"03-(?P<channel>0[12])-0(?P<emotion>[1-8])-0(?P<intensity>[12])-(?P<statement>0[12])"
     r"-0(?P<repetition>[12])-(?P<actor>0[1-9]|1\d|2[0-4])"
 )
-_log = logging.getLogger(__name__)
 
 
 def parse(root: Path) -> list[Utterance]:
     """Every spoken clip under `root`, whatever the folders are called."""
-    found = clips_by_name(root, describe)
+    sung = "sung clips, which are the corpus ravdess_song"
+    found = clips_by_name("ravdess", root, describe, {sung: lambda p: describe_clip(p, "song")})
     warn_of_missing("ravdess", (u.speaker for u in found), CLIPS)
-    sung = sum(describe_clip(path, "song") is not None for path in audio_files(root))
-    if sung:
-        _log.info("ravdess: %d sung clips are left out; they are the corpus ravdess_song", sung)
     return found
 
 

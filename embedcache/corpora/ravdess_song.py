@@ -40,7 +40,8 @@ EXAMPLE = Example(
 
 def parse(root: Path) -> list[Utterance]:
     """Every sung clip under `root`, whatever the folders are called."""
-    found = clips_by_name(root, describe)
+    spoken = "spoken clips, which are the corpus ravdess"
+    found = clips_by_name("ravdess_song", root, describe, {spoken: ravdess.describe})
     warn_of_missing("ravdess_song", (u.speaker for u in found), CLIPS)
     return found
 

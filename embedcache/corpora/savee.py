@@ -64,7 +64,7 @@ _NAME = re.compile(
 
 def parse(root: Path) -> list[Utterance]:
     """Every clip under `root` whose name, or folder and name, follow the grammar."""
-    found = clips_by_name(root, describe)
+    found = clips_by_name("savee", root, describe)
     warn_of_missing("savee", (u.speaker for u in found), CLIPS)
     return found
 

@@ -20,7 +20,13 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from embedcache.corpora import Example, clips_by_name, files_below, warn_of_missing
+from embedcache.corpora import (
+    Example,
+    clips_by_name,
+    files_below,
+    first_names,
+    warn_of_missing,
+)
 from embedcache.errors import SerError
 from embedcache.utterance import Utterance
 
@@ -93,7 +99,7 @@ def parse(root: Path) -> list[Utterance]:
     Raises:
         SerError: The corrected list is damaged.
     """
-    found = clips_by_name(root, describe)
+    found = clips_by_name("shemo", root, describe)
     warn_of_missing("shemo", ("clips" for _ in found), CLIPS)
     lists = files_below(root, frozenset({".json"})) if found else []
     path = next((path for path in lists if path.name.lower() == _LIST), None)
@@ -108,7 +114,7 @@ def parse(root: Path) -> list[Utterance]:
             "shemo: %s has no entry for %d clips, which keep the label of their name: %s",
             path,
             len(unknown),
-            ", ".join(unknown[:5]),
+            first_names(unknown),
         )
     return [_corrected(u, *corrections.get(u.path.stem.upper(), (u.label, None))) for u in found]
 

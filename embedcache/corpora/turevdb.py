@@ -56,7 +56,7 @@ _FILTERED = re.compile(r"testemotions.*", re.IGNORECASE)
 
 def parse(root: Path) -> list[Utterance]:
     """Every unfiltered clip under `root` whose name and folder follow the grammar."""
-    found = clips_by_name(root, describe)
+    found = clips_by_name("turevdb", root, describe, {"filtered copies": _is_filtered})
     warn_of_missing("turevdb", (u.label for u in found), CLIPS)
     return found
 
@@ -65,7 +65,7 @@ def describe(path: Path) -> Utterance | None:
     """A clip by its name and the folder that names its emotion."""
     match = _NAME.fullmatch(path.stem.lower())
     label = path.parent.name.lower()
-    if not match or label not in LABELS or any(map(_FILTERED.fullmatch, path.parts[-4:-1])):
+    if not match or label not in LABELS or _is_filtered(path):
         return None
     return Utterance(
         id=path.stem,
@@ -75,3 +75,7 @@ def describe(path: Path) -> Utterance | None:
         sentence=match["word"],
         label=label,
     )
+
+
+def _is_filtered(path: Path) -> bool:
+    return any(map(_FILTERED.fullmatch, path.parts[-4:-1]))

@@ -45,7 +45,7 @@ _NAME = re.compile(r"S(?P<gender>[MF])(?P<speaker>\d+)_F\d+_(?P<emotion>[AHNS])0
 
 def parse(root: Path) -> list[Utterance]:
     """Every clip under `root` whose name follows the grammar."""
-    found = clips_by_name(root, describe)
+    found = clips_by_name("urdu", root, describe)
     warn_of_missing("urdu", (u.label for u in found), CLIPS)
     return found
 

@@ -3,46 +3,22 @@
 from __future__ import annotations
 
 import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
+from embedcache.encoders._fingerprint import UNUSED_WEIGHT
+from embedcache.encoders._presets import PRESETS
 from embedcache.errors import SerError, UsageError, unknown_name
-
-# Settings that differ from the library's defaults, which are those of the base models.
-_LARGE = {
-    "hidden_size": 1024,
-    "num_hidden_layers": 24,
-    "num_attention_heads": 16,
-    "intermediate_size": 4096,
-    "feat_extract_norm": "layer",
-    "do_stable_layer_norm": True,
-    "conv_bias": True,
-}
-_TINY = {
-    "hidden_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "intermediate_size": 128,
-    "conv_dim": (32,) * 7,
-    "num_conv_pos_embedding_groups": 4,
-}
-PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
-    "wav2vec2-tiny": ("wav2vec2", _TINY),
-    "wav2vec2-base": ("wav2vec2", {}),
-    "wav2vec2-large-lv60": ("wav2vec2", _LARGE),
-    "hubert-base": ("hubert", {}),
-    "hubert-large": ("hubert", {**_LARGE, "conv_bias": True}),
-    "wavlm-base": ("wavlm", {}),
-    "wavlm-large": ("wavlm", {**_LARGE, "conv_bias": False}),
-}
 
 MODEL_TYPES = frozenset(
     {"wav2vec2", "hubert", "wavlm", "unispeech", "unispeech-sat", "data2vec-audio"}
-    | {"wav2vec2-conformer"}
+    | {"wav2vec2-conformer", "wav2vec2-bert", "whisper"}
 )
-# Only training uses this vector, and many checkpoints lack it.
-UNUSED_WEIGHT = "masked_spec_embed"
 
 _HUB_TIMEOUT_S = 5
 
@@ -51,12 +27,17 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A model with its weights, before it is made ready."""
+    """A model with its weights, before it is made ready.
+
+    Attributes:
+        model: The part of it that gives frames.
+        extractor: The library's feature extractor, with the checkpoint's settings.
+        trained: Whether the weights were trained.
+    """
 
     model: Any
+    extractor: Any
     trained: bool
-    rate_hz: int
-    normalise: bool
 
 
 def load_checkpoint(encoder_id: str) -> Checkpoint:
@@ -81,7 +62,7 @@ def load_checkpoint(encoder_id: str) -> Checkpoint:
 
 def _random(preset: str) -> Checkpoint:
     import torch
-    from transformers import AutoConfig, AutoModel
+    from transformers import AutoConfig
 
     if preset not in PRESETS:
         raise unknown_name("preset", preset, PRESETS)
@@ -89,54 +70,134 @@ def _random(preset: str) -> Checkpoint:
     config = AutoConfig.for_model(model_type, **settings)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = AutoModel.from_config(config)
-    return Checkpoint(model, trained=False, rate_hz=16_000, normalise=True)
+        model = _loader(config).from_config(config)
+    return Checkpoint(_frames_part(model), _usual_extractor(config, normalise=True), trained=False)
 
 
 def _pretrained(name: str, encoder_id: str) -> Checkpoint:
     import torch
-    from transformers import AutoConfig, AutoModel
     from transformers.utils import logging
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    try:
-        config = AutoConfig.from_pretrained(name)
-        if config.model_type not in MODEL_TYPES:
-            raise UsageError(
-                f"--encoder {encoder_id} is a {config.model_type} model; "
-                f"frames can be had from {', '.join(sorted(MODEL_TYPES))}"
-            )
-        model, info = AutoModel.from_pretrained(name, output_loading_info=True, dtype=torch.float32)
-        rate_hz, normalise = _hearing(name, config)
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise SerError(f"--encoder {encoder_id} cannot be loaded: {reason}") from error
-    lacking = sorted(k for k in info["missing_keys"] if not k.endswith(UNUSED_WEIGHT))
+    # The library would ask a bot on the hub, in the background, to convert old checkpoints.
+    os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
+    config = _config(name, encoder_id)
+    with _told(encoder_id):
+        model, info = _loader(config).from_pretrained(
+            name,
+            config=config,
+            output_loading_info=True,
+            dtype=torch.float32,
+            weights_only=True,
+            trust_remote_code=False,
+        )
+    part = "encoder." if config.model_type == "whisper" else ""
+    needed = [k for k in info["missing_keys"] if k.startswith(part)]
+    lacking = sorted(k for k in needed if not k.endswith(UNUSED_WEIGHT))
     if lacking:
         raise SerError(
             f"--encoder {encoder_id} lacks {len(lacking)} of its weights (first {lacking[0]}), "
             "which would be random: the checkpoint does not fit its config.json"
         )
-    return Checkpoint(model, True, rate_hz, normalise)
+    return Checkpoint(_frames_part(model), _extractor(name, encoder_id, config), trained=True)
 
 
-def _hearing(name: str, config: Any) -> tuple[int, bool]:
-    """Sample rate, and whether clips are normalised, as the checkpoint's preprocessor says."""
+def _config(name: str, encoder_id: str) -> Any:
+    from transformers import AutoConfig
+
+    with _told(encoder_id):
+        config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+    if config.model_type not in MODEL_TYPES:
+        raise UsageError(
+            f"--encoder {encoder_id} is a {config.model_type} model; "
+            f"frames can be had from {', '.join(sorted(MODEL_TYPES))}"
+        )
+    # Some checkpoints ask for every layer and every attention map at once: gigabytes for nothing.
+    config.output_hidden_states = config.output_attentions = False
+    config.return_dict = True
+    return config
+
+
+def _loader(config: Any) -> Any:
+    """The library's class that holds the frames' part and as little else as may be."""
+    from transformers import AutoModel, AutoModelForAudioClassification
+
+    # AutoModel would load Whisper's decoder too, which is larger than its encoder.
+    return AutoModelForAudioClassification if config.model_type == "whisper" else AutoModel
+
+
+def _frames_part(model: Any) -> Any:
+    """The model as far as its last block: no classifier, and nothing that changes the rate."""
+    if model.config.model_type == "whisper":
+        return model.encoder
+    model.adapter = model.intermediate_ffn = None
+    return model
+
+
+def _extractor(name: str, encoder_id: str, config: Any) -> Any:
+    """The checkpoint's feature extractor: sample rate, normalisation, mel bands."""
     from transformers import AutoFeatureExtractor
 
+    normalise = getattr(config, "feat_extract_norm", "layer") == "layer"
+    usual = _usual_extractor(config, normalise)
     try:
-        extractor = AutoFeatureExtractor.from_pretrained(name)
-    except OSError:
-        normalise = config.feat_extract_norm == "layer"
+        with _told(encoder_id):
+            found = AutoFeatureExtractor.from_pretrained(name, trust_remote_code=False)
+    except SerError as error:
+        if not isinstance(error.__cause__, OSError):
+            raise
+        waveforms = hasattr(usual, "do_normalize")
         _log.warning(
-            "%s has no preprocessor_config.json: taken as 16,000 Hz, clips %s, as is usual for its "
-            "kind",
+            "%s has no preprocessor_config.json: taken as 16,000 Hz%s, as is usual for its kind",
             name,
-            "normalised" if normalise else "as they are",
+            f", clips {'normalised' if normalise else 'as they are'}" if waveforms else "",
         )
-        return 16_000, normalise
-    return int(extractor.sampling_rate), bool(extractor.do_normalize)
+        return usual
+    if not isinstance(found, type(usual)):
+        raise SerError(
+            f"--encoder {encoder_id}: its preprocessor_config.json asks for a "
+            f"{type(found).__name__}, but {config.model_type} models hear through a "
+            f"{type(usual).__name__}"
+        )
+    return found
+
+
+def _usual_extractor(config: Any, normalise: bool) -> Any:
+    """What models of this type hear through, with the published checkpoints' settings."""
+    from transformers import (
+        SeamlessM4TFeatureExtractor,
+        Wav2Vec2FeatureExtractor,
+        WhisperFeatureExtractor,
+    )
+
+    if config.model_type == "whisper":
+        return WhisperFeatureExtractor(feature_size=config.num_mel_bins)
+    if config.model_type == "wav2vec2-bert":
+        mels = config.feature_projection_input_dim // 2
+        return SeamlessM4TFeatureExtractor(feature_size=mels, num_mel_bins=mels)
+    return Wav2Vec2FeatureExtractor(do_normalize=normalise)
+
+
+@contextmanager
+def _told(encoder_id: str) -> Iterator[None]:
+    """Say in one sentence why the library cannot read a checkpoint.
+
+    Any exception is caught: a stranger's damaged file shows itself in whatever way its reader
+    breaks, be it a KeyError.
+    """
+    try:
+        yield
+    except UnpicklingError as error:
+        raise SerError(
+            f"--encoder {encoder_id}: its pytorch_model.bin is damaged or holds more than tensors, "
+            "and such a file could run code; convert it to safetensors where it is trusted"
+        ) from error
+    except Exception as error:
+        reason = " ".join(f"{error}".split())[:300] or type(error).__name__
+        if isinstance(error, LookupError):
+            reason = f"{type(error).__name__} {reason}"
+        raise SerError(f"--encoder {encoder_id} cannot be loaded: {reason}") from error
 
 
 def _require_local_or_reachable(name: str) -> None:

@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-NUMERICS_VERSION = 1
+NUMERICS_VERSION = 2
 """Raised whenever our own code would give other frames for the same request."""
 
 

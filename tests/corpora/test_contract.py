@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import soundfile
 
 from embedcache.corpora import Corpus, label_order, label_sets, load_corpus, parse, read_corpus
+from embedcache.errors import SerError, UsageError
 from embedcache.plugins import plugins
 from embedcache.utterance import Utterance
 
@@ -95,12 +97,12 @@ def test_parsing_twice_gives_the_same_in_the_same_order(
 
 
 def test_an_empty_folder_says_what_was_looked_for(full_name: str, tmp_path: Path) -> None:
-    with pytest.raises(Exception, match=r"looks for|annotations\.csv"):
+    with pytest.raises(SerError, match=r"looks for|annotations\.csv is missing"):
         read_corpus(full_name, tmp_path)
 
 
 def test_a_missing_root_says_what_was_looked_for(full_name: str, tmp_path: Path) -> None:
-    with pytest.raises(Exception, match="does not exist.*looks for"):
+    with pytest.raises(UsageError, match="does not exist.*looks for"):
         read_corpus(full_name, tmp_path / "nowhere")
 
 
@@ -122,6 +124,33 @@ def test_archives_unpacked_one_level_deeper_are_found(
     build(corpus, tmp_path / "outer" / "inner")
     found = read_corpus(full_name, tmp_path / "outer")
     assert {u.id for u in found} == set(corpus.EXAMPLE.expected)
+
+
+def require_grammar(corpus: Corpus) -> None:
+    if not hasattr(corpus, "clips_by_name"):
+        pytest.skip("its clips are not told by their names")
+
+
+def test_a_corpus_that_is_there_twice_is_read_once(
+    full_name: str, corpus: Corpus, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    require_grammar(corpus)
+    for folder in ("once", "twice/again"):
+        build(corpus, tmp_path / folder)
+    found = read_corpus(full_name, tmp_path)
+    assert {u.id for u in found} == set(corpus.EXAMPLE.expected)
+    assert all(u.path.is_relative_to(tmp_path / "once") for u in found)
+    assert f"left out: {len(corpus.EXAMPLE.audio)} copies of clips that are read" in caplog.text
+
+
+def test_audio_that_the_grammar_leaves_out_is_counted(
+    full_name: str, corpus: Corpus, root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    require_grammar(corpus)
+    caplog.set_level("INFO")
+    read_corpus(full_name, root)
+    counts = re.findall(r"left out: (\d+)", caplog.text)
+    assert sum(map(int, counts)) == len(corpus.EXAMPLE.ignored)
 
 
 @pytest.mark.parametrize("suffix", [".flac", ".WAV"])

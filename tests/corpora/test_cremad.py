@@ -199,7 +199,9 @@ def test_clips_and_actors_without_a_row_are_named(
     assert "tabulatedVotes.csv has no row for 1 clips: 1005_TIE_SAD_XX" in caplog.text
 
 
-def test_mp3_copies_are_read_only_where_there_is_nothing_else(small: Path) -> None:
+def test_mp3_copies_are_read_only_where_there_is_nothing_else(
+    small: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (small / "AudioMP3").mkdir()
     for path in (small / "AudioWAV").iterdir():
         (small / "AudioMP3" / f"{path.stem}.mp3").touch()
@@ -207,6 +209,7 @@ def test_mp3_copies_are_read_only_where_there_is_nothing_else(small: Path) -> No
         ("1001_IEO_HAP_LO", ".wav"),
         ("1091_WSI_NEU_XX", ".wav"),
     }
+    assert "left out: 2 copies of clips that are read: AudioMP3/1001_IEO_HAP_LO.mp3" in caplog.text
     copies = parse(small / "AudioMP3")
     assert [u.path.suffix for u in copies] == [".mp3", ".mp3"]
     assert copies[0].votes == {"happy": 3.0, "neutral": 6.0}
@@ -223,7 +226,7 @@ def test_mp3_copies_are_read_only_where_there_is_nothing_else(small: Path) -> No
         (VOTES, '"1001_IEO_HAP_LO",9', '"1001_IEO_HAP_LO",', r"line 2: .* are not all whole"),
         (VOTES, ",3,6,0,", ",3,5,0,", r"line 2: the votes 0, 0, 0, 3, 5, 0 do not sum to 9"),
         (VOTES, '"200002"', '"100002"', r"line 3: clip 1001_IEO_HAP_LO has a row 1xxxxx already"),
-        (VOTES, '"1091_WSI_NEU_XX",7', '"1091_WS', r"line 5: no CSV text"),
+        (VOTES, '"1091_WSI_NEU_XX",7', '"1091_WS', r"line 5: no valid CSV"),
         (VOTES, ',"1091_WSI_NEU_XX",7', "", r"line 5: 7 fields, but the first line names 9"),
         (ACTORS, '"Sex"', '"Gender"', r"VideoDemographics.csv line 1: no column 'Sex'"),
         (ACTORS, "1001,51", "1001,old", r"line 2: the age is 'old', not a whole number"),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from embedcache.corpora import read_corpus
+from embedcache.corpora import emobox, read_corpus
 from embedcache.errors import SerError, UsageError
 from tests.material import real_data
 
@@ -176,3 +176,97 @@ def test_another_corpus_than_is_there_is_said(tmp_path: Path) -> None:
 def test_a_name_is_needed(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="name the data set, as in emobox:ravdess"):
         read_corpus("emobox", tmp_path)
+
+
+def paths(root: Path) -> dict[str, str]:
+    """Emotion to file: what became of rows whose emotions are all different."""
+    found = read_corpus("emobox:casia", root)
+    return {str(u.label): u.path.relative_to(root).as_posix() for u in found}
+
+
+def listed(root: Path, *names: str, there: tuple[str, ...]) -> Path:
+    """A list of these names (each its own emotion), and files beside it that are there."""
+    small(root, casia=[row(name, name) for name in names])
+    shutil.rmtree(root / "downloads")
+    for path in there:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).touch()
+    return root
+
+
+def test_no_row_gets_the_audio_of_another_folder(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As in MELD, whose splits use the same names, with one split on disk."""
+    root = listed(tmp_path, "train/x", "test/x", "test/y", there=("casia/train/x.wav",))
+    assert paths(root) == {"train/x": "casia/train/x.wav"}
+    assert "2 listed utterances without an audio file: casia-test/x, casia-test/y" in caplog.text
+
+
+def test_a_missing_file_is_not_replaced_by_its_namesake(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As in SAVEE's own folders, where every speaker has an a01."""
+    there = tuple(f"AudioData/{speaker}/a01.wav" for speaker in ("JE", "JK", "KL"))
+    root = listed(tmp_path, "DC/a01", "JE/a01", "JK/a01", "KL/a01", there=there)
+    assert paths(root) == {f"{path.split('/')[1]}/a01".lower(): path for path in there}
+    assert "1 listed utterances without an audio file: casia-DC/a01" in caplog.text
+
+
+def test_as_many_folders_are_compared_as_tell_rows_apart(tmp_path: Path) -> None:
+    names = ("a/wav/x", "b/wav/x", "b/flac/x")
+    root = listed(tmp_path, *names, there=("a/wav/x.flac", "c/b/wav/x.wav", "flac/x.wav"))
+    assert paths(root) == {
+        "a/wav/x": "a/wav/x.flac",
+        "b/wav/x": "c/b/wav/x.wav",
+        "b/flac/x": "flac/x.wav",
+    }
+
+
+def test_a_folder_below_another_keeps_its_file(tmp_path: Path) -> None:
+    """`b/x` would fit both rows' files, and must not take that of `a/b/x`."""
+    lists = [{"key": k, "wav": f"{k}.wav", "emo": k} for k in ("b/x", "a/b/x")]
+    root = small(tmp_path, casia=lists)
+    assert paths(root) == {"b/x": "b/x.wav", "a/b/x": "a/b/x.wav"}
+    (root / "b" / "x.wav").unlink()
+    assert paths(root) == {"a/b/x": "a/b/x.wav"}
+
+
+def test_the_root_itself_may_be_the_folder_that_tells_rows_apart(tmp_path: Path) -> None:
+    listed(tmp_path / "train", "train/x", "test/x", there=("x.wav",))
+    assert paths(tmp_path / "train") == {"train/x": "x.wav"}
+
+
+def test_rows_that_only_the_suffix_tells_apart_need_it(tmp_path: Path) -> None:
+    lists = [{"key": k, "wav": f"downloads/{k}", "emo": k} for k in ("x.mp3", "x.wav")]
+    root = small(tmp_path, casia=lists)
+    (root / "downloads" / "x.mp3").unlink()
+    assert paths(root) == {"x.wav": "downloads/x.wav"}
+
+
+def test_one_file_is_never_two_utterances(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    twice = [{"key": key, "wav": "downloads/x.wav", "emo": key} for key in ("one", "two")]
+    assert paths(small(tmp_path, casia=twice)) == {"one": "downloads/x.wav"}
+    assert "1 listed utterances without an audio file: two" in caplog.text
+
+
+def test_every_file_is_looked_at_once_per_row_that_it_fits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lists have up to 70,000 rows; here the worst of them, where all files share one name."""
+    count, looks = 2000, 0
+    files = [tmp_path / f"{n}" / "audio.wav" for n in range(count)]
+    lists = small(tmp_path / "list", casia=[]) / "data" / "casia" / "casia.jsonl"
+    lists.write_text("".join(json.dumps(row(f"{n}/audio")) + "\n" for n in range(count)))
+    agreement = emobox._agreement
+
+    def counted(*given: tuple[str, ...]) -> tuple[int, int, int]:
+        nonlocal looks
+        looks += 1
+        return agreement(*given)
+
+    monkeypatch.setattr(emobox, "audio_files", lambda root: files)
+    monkeypatch.setattr(emobox, "_agreement", counted)
+    found = emobox.parse_named(tmp_path, "casia")
+    assert [u.path for u in found] == files
+    assert looks == count

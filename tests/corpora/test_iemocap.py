@@ -153,6 +153,28 @@ def test_unknown_lines_are_named_and_not_counted(
     assert found.votes == {"angry": 1.0}
     assert "Ses01F_impro01.txt line 4 is not understood and not counted: C-E1" in caplog.text
     assert "line 5 is not understood" in caplog.text
+    assert found.extra["annotations"] == "E2=angry"
+
+
+@pytest.mark.parametrize("line", ["Anger; Annoyed;", "Annoyed; Anger; Bored;"])
+def test_a_line_that_is_understood_in_part_says_what_was_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, line: str
+) -> None:
+    found = only(write(tmp_path, f"C-E1:\t{line}\t()", "C-E2:\tSadness;\t()"))
+    assert found.votes == {"angry": 1.0, "sad": 1.0}
+    assert found.extra["annotations"] == "E1=angry; E2=sad"
+    unknown = "; ".join(w for w in ("annoyed", "bored") if w in line.lower())
+    assert f"line 4 is counted as angry; '{unknown}' is not understood and not counted: C-E1" in (
+        caplog.text
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["Ses06F_impro01_F000", "Ses01F_impro01_X000", "Ses01F_other01_F000"]
+)
+def test_a_summary_of_a_name_of_another_grammar_is_an_error(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SerError, match=r"line 3 is no summary like"):
+        read_corpus("iemocap", write(tmp_path, name=name))
 
 
 @pytest.mark.parametrize("code", ["abc", "NEU", "ne"])

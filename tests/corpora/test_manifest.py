@@ -40,6 +40,19 @@ def write(tmp_path: Path, text: str) -> Path:
         ("path,label,votes\na.wav,sad,a=1;a=2\n", 2, "votes are 'a=1;a=2'"),
         ("path,label,votes\na.wav,sad,a=0\n", 2, "votes 'a=0' sum to zero"),
         ('path,label\na.wav,"sad\n', 2, "no valid CSV"),
+        ("path,label,fold\na.wav,sad,b\n", 2, "the fold is 'b', neither a whole number"),
+        ("path,label,fold\na.wav,sad,1.5\n", 2, "the fold is '1.5', neither a whole number"),
+        ("path,label,fold\na.wav,sad,-1\n", 2, "the fold is '-1', neither a whole number"),
+        (
+            "path,label,fold\na.wav,sad,\nb.wav,sad,1\nc.wav,sad,test\n",
+            4,
+            "the fold is 'test', and '1' in a line before; give all clips numbers",
+        ),
+        (
+            "path,label,fold\na.wav,sad,dev\nb.wav,sad,1\n",
+            3,
+            "the fold is '1', and 'val' in a line before",
+        ),
     ],
 )
 def test_a_fault_is_named_with_its_line(tmp_path: Path, text: str, line: int, what: str) -> None:
@@ -49,8 +62,8 @@ def test_a_fault_is_named_with_its_line(tmp_path: Path, text: str, line: int, wh
 
 def test_bytes_that_are_no_text_are_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
-    path.write_bytes(b"path,label\n\xff\xfe\x00,sad\n")
-    with pytest.raises(SerError, match="line 1: no UTF-8 text"):
+    path.write_bytes(b"\xef\xbb\xbfpath,label\na.wav,sad\n\xff\xfe\x00,sad\n")
+    with pytest.raises(SerError, match=r"list\.csv line 3: no UTF-8 text .*; save it as UTF-8"):
         read_corpus("manifest", path)
 
 
@@ -74,14 +87,50 @@ def test_columns_are_separated_as_the_first_line_says(tmp_path: Path, separator:
     assert (found.votes, found.text) == ({"sad": 2.0, "happy": 1.0}, "no, not")
 
 
-def test_a_fold_column_makes_official_folds(tmp_path: Path) -> None:
-    path = write(tmp_path, "path,label,fold\na.wav,sad,1\nb.wav,sad,b\nc.wav,sad,\nd.wav,sad,1\n")
-    assert [u.folds for u in read_corpus("manifest", path)] == [
-        {"1": "test", "b": "train"},
-        {"1": "train", "b": "test"},
-        {},
-        {"1": "test", "b": "train"},
+def with_folds(tmp_path: Path, *folds: str) -> list[dict[str, str]]:
+    lines = "".join(f"{n}.wav,sad,{fold}\n" for n, fold in enumerate(folds))
+    path = write(tmp_path, f"path,label,fold\n{lines}")
+    return [u.folds for u in read_corpus("manifest", path)]
+
+
+def test_numbers_are_the_folds_that_test_a_clip(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = with_folds(tmp_path, "1", "10", "01", "2")
+    assert list(found[0]) == ["1", "2", "10"]
+    assert found == [
+        {"1": "test", "2": "train", "10": "train"},
+        {"1": "train", "2": "train", "10": "test"},
+        {"1": "test", "2": "train", "10": "train"},
+        {"1": "train", "2": "test", "10": "train"},
     ]
+    assert not caplog.records
+
+
+def test_parts_of_a_split_are_one_published_fold(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    words = ("train", "Val", "valid", "validation", "DEV", "test")
+    roles = [roles["official"] for roles in with_folds(tmp_path, *words)]
+    assert roles == ["train", "val", "val", "val", "val", "test"]
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("fold", ["1", "test"])
+def test_clips_without_a_fold_are_counted_and_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, fold: str
+) -> None:
+    assert [bool(folds) for folds in with_folds(tmp_path, "", fold, "")] == [False, True, False]
+    assert "2 of 3 clips have no fold and are in no part of the published folds: 0, 2" in (
+        caplog.text
+    )
+
+
+def test_an_empty_fold_column_is_no_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert with_folds(tmp_path, "", "") == [{}, {}]
+    assert not caplog.records
 
 
 def test_every_known_column_is_a_field_and_others_are_kept(tmp_path: Path) -> None:

@@ -146,7 +146,8 @@ def test_what_is_missing_on_either_side_is_counted_and_named(
         ([FIRST.replace("Train", "Dev")], "line 2: Split_Set is 'Dev', not Train, Development"),
         ([FIRST.replace(",5,", ",8,")], "EmoAct is '8', not a number from 1 to 7"),
         ([FIRST.replace(",6,", ",six,")], "EmoVal is 'six', not a number from 1 to 7"),
-        ([FIRST.removesuffix(",Train")], "no value in a column 'Split_Set'"),
+        ([FIRST.removesuffix(",Train")], "line 2: 7 fields, but the first line names 8"),
+        ([f"{FIRST},surplus"], "line 2: 9 fields, but the first line names 8"),
         ([f'{FIRST},"{"x" * 200_000}'], "line 2: no valid CSV"),
         ([FIRST, FIRST], "names 'MSP-PODCAST_0001_0001' twice; take the table of one release"),
         ([f",{FIRST.partition(',')[2]}"], "line 2: no clip's name in the column 'FileName'"),
@@ -184,3 +185,23 @@ def test_damaged_detailed_tables_are_refused(
     else:
         with pytest.raises(SerError, match=message):
             parse(root)
+
+
+def test_a_consensus_table_without_its_columns_is_refused(tmp_path: Path) -> None:
+    head = HEAD.replace("Split_Set", "Part")
+    with pytest.raises(SerError, match="line 1: no column 'Split_Set'; the columns are FileName,"):
+        parse(release(tmp_path, FIRST, head=head))
+
+
+def test_a_json_clip_without_its_values_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "Labels" / "labels_consensus.json", '{"x.wav": {"EmoClass": "H"}}')
+    with pytest.raises(SerError, match="clip 'x.wav': no value in a column 'Split_Set'"):
+        parse(tmp_path)
+
+
+def test_listeners_words_in_an_older_encoding_are_read(tmp_path: Path) -> None:
+    root = release(tmp_path, FIRST)
+    line = f"{FIRST.partition(',')[0]},Other-na\u00efve\n"
+    text = f"FileName,EmoClass_Major\n{line}".encode("cp1252")
+    (root / "Labels" / "labels_detailed.csv").write_bytes(text)
+    assert [u.votes for u in parse(root)] == [{"other": 1.0}]

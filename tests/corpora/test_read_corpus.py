@@ -11,7 +11,6 @@ from embedcache.corpora import (
     load_corpus,
     read_corpus,
     split_name,
-    warn_of_missing,
 )
 from embedcache.errors import SerError, UsageError
 from embedcache.utterance import Utterance
@@ -59,27 +58,6 @@ def test_clips_that_overlap_in_one_file_are_counted_and_named(
     )
 
 
-def test_missing_and_surplus_clips_are_named_by_part(caplog: pytest.LogCaptureFixture) -> None:
-    parts = ["anna"] * 3 + ["ben"] * 5 + ["carl"] * 2 + [None]
-    warn_of_missing("mine", parts, {"anna": 3, "ben": 4, "carl": 4, "dora": 1})
-    assert caplog.messages == [
-        "mine: 10 of 12 clips found; not as its documents say: ben (5 of 4), carl (2 of 4), "
-        "dora (0 of 1)"
-    ]
-
-
-def test_nothing_is_missing_where_all_is_there(caplog: pytest.LogCaptureFixture) -> None:
-    warn_of_missing("mine", ["anna"] * 3, {"anna": 3})
-    assert not caplog.records
-
-
-def test_a_corpus_that_is_there_twice_is_read_by_its_paths(tmp_path: Path) -> None:
-    touch(tmp_path / "a" / "03-01-05-02-01-02-01.wav")
-    touch(tmp_path / "b" / "03-01-05-02-01-02-01.wav")
-    found = [u.id for u in read_corpus("ravdess", tmp_path)]
-    assert found == ["a/03-01-05-02-01-02-01", "b/03-01-05-02-01-02-01"]
-
-
 def test_files_that_differ_in_their_suffix_alone_are_two(tmp_path: Path) -> None:
     touch(tmp_path / "sad" / "a.wav")
     touch(tmp_path / "sad" / "a.flac")
@@ -116,6 +94,17 @@ def test_an_unreadable_folder_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "angry").chmod(0)
     with pytest.raises(SerError, match="cannot be read"):
         read_corpus("folder", tmp_path)
+
+
+def test_clips_outside_the_folders_of_emotions_are_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    touch(tmp_path / "angry" / "x.wav")
+    touch(tmp_path / "loose.wav")
+    assert [u.id for u in read_corpus("folder", tmp_path)] == ["angry/x"]
+    assert caplog.messages == [
+        "folder: left out: 1 audio files that lie in no folder of an emotion: loose.wav"
+    ]
 
 
 def test_upper_case_suffixes_are_audio(tmp_path: Path) -> None:

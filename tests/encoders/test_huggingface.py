@@ -1,120 +1,30 @@
-"""Frames of Hugging Face encoders against the library's own output for each utterance alone."""
+"""Where Hugging Face encoders come from, what names them, and what cannot be loaded."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from transformers import AutoConfig, AutoModel, Wav2Vec2FeatureExtractor
+import transformers
+from transformers import AutoConfig, AutoModelForAudioClassification, AutoModelForCTC
 
-from embedcache.encoders import _checkpoints, huggingface, load_encoder
+from embedcache.encoders import _checkpoints, _presets, huggingface, load_encoder
 from embedcache.errors import SerError, UsageError
-from tests.material import noise
+from tests.encoders.tiny_models import (
+    CLIPS,
+    TINY,
+    Tiny,
+    extractor_of,
+    largest_difference,
+    reference,
+    save,
+)
 
-# Around every edge of the grid of 400 + 320 n samples, and one clip much longer than the others.
-LENGTHS = (400, 401, 719, 720, 721, 5_003, 16_000, 23_457)
-CLIPS = [noise(n / 16_000, n) * (1 + n % 3) + 0.01 for n in LENGTHS]
-
-TINY: dict[str, Any] = {
-    "hidden_size": 32,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 4,
-    "intermediate_size": 64,
-    "conv_dim": (16,) * 7,
-    "num_conv_pos_embedding_groups": 4,
-}
-NORMS = [("group", False), ("layer", True), ("layer", False)]
-
-
-def save(folder: Path, model_type: str, do_normalize: bool = True, **settings: Any) -> Any:
-    """Write a small model with random weights as any tool would, and give it back."""
-    torch.manual_seed(1)
-    model = AutoModel.from_config(AutoConfig.for_model(model_type, **TINY, **settings)).eval()
-    with torch.no_grad():  # the library starts norms at 1 and 0, which would hide their scale
-        for name, parameter in model.named_parameters():
-            if "norm" in name:
-                parameter.add_(0.3 * torch.randn_like(parameter))
-    model.save_pretrained(folder)
-    Wav2Vec2FeatureExtractor(do_normalize=do_normalize).save_pretrained(folder)
-    return model
-
-
-def reference(model: Any, extractor: Any, clip: np.ndarray, layers: tuple[str, ...]) -> np.ndarray:
-    """The library's hidden states of one clip: [L, T, D]."""
-    values = extractor(clip, sampling_rate=16_000, return_tensors="pt").input_values
-    with torch.no_grad():
-        output = model(values, output_hidden_states=True)
-    states = {str(k): state for k, state in enumerate(output.hidden_states)}
-    states["last"] = output.last_hidden_state
-    return np.stack([states[name][0].numpy() for name in layers])
-
-
-@pytest.mark.parametrize("model_type", sorted(_checkpoints.MODEL_TYPES))
-@pytest.mark.parametrize(("norm", "stable"), NORMS)
-@pytest.mark.parametrize("do_normalize", [True, False])
-def test_the_batch_never_shows(
-    tmp_path: Path, model_type: str, norm: str, stable: bool, do_normalize: bool
-) -> None:
-    settings = {"feat_extract_norm": norm}
-    if model_type not in ("data2vec-audio", "wav2vec2-conformer"):
-        settings["do_stable_layer_norm"] = stable
-    model = save(tmp_path, model_type, do_normalize, **settings)
-    extractor = Wav2Vec2FeatureExtractor.from_pretrained(tmp_path)
-    encoder = load_encoder(str(tmp_path), "all", "cpu", "float32")
-    clips = [encoder.prepare(clip) for clip in CLIPS]
-    together = (
-        encoder.encode(clips) if encoder.spec.pads else [encoder.encode([c])[0] for c in clips]
-    )
-    for clip, frames in zip(CLIPS, together, strict=True):
-        alone = reference(model, extractor, clip, encoder.spec.layers)
-        assert frames.shape == alone.shape
-        assert len(alone[0]) == encoder.spec.frame_count(len(clip))
-        for mine, theirs in zip(frames, alone, strict=True):
-            assert np.abs(mine - theirs).max() <= 1e-5 * np.abs(theirs).max()
-
-
-@pytest.mark.parametrize("model_type", sorted(huggingface.CURED))
-def test_without_the_cure_the_batch_would_show(
-    tmp_path: Path, model_type: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The test above can fail: with the library's own group norm the padding leaks."""
-    model = save(tmp_path, model_type, feat_extract_norm="group")
-    extractor = Wav2Vec2FeatureExtractor.from_pretrained(tmp_path)
-    monkeypatch.setattr(huggingface, "mask_group_norm", lambda model: None)
-    encoder = load_encoder(str(tmp_path), "last", "cpu", "float32")
-    frames = encoder.encode([encoder.prepare(clip) for clip in CLIPS])[0]
-    alone = reference(model, extractor, CLIPS[0], encoder.spec.layers)
-    assert np.abs(frames - alone).max() > 1e-2 * np.abs(alone).max()
-
-
-@pytest.mark.parametrize("model_type", ["unispeech", "data2vec-audio"])
-def test_families_that_are_not_cured_refuse_mixed_lengths(tmp_path: Path, model_type: str) -> None:
-    save(tmp_path, model_type)
-    encoder = load_encoder(str(tmp_path), "last", "cpu", "float32")
-    with pytest.raises(ValueError, match="one length at a time"):
-        encoder.encode(CLIPS[:2])
-    pair = encoder.encode([CLIPS[5], CLIPS[5][::-1].copy()])
-    np.testing.assert_allclose(pair[0], encoder.encode([CLIPS[5]])[0], atol=1e-5)
-
-
-def test_last_is_a_layer_of_its_own_only_behind_a_final_norm(tmp_path: Path) -> None:
-    save(tmp_path / "post", "wav2vec2")
-    save(tmp_path / "stable", "wav2vec2", feat_extract_norm="layer", do_stable_layer_norm=True)
-    post = load_encoder(str(tmp_path / "post"), "all", "cpu", "float32").spec
-    stable = load_encoder(str(tmp_path / "stable"), "all", "cpu", "float32").spec
-    assert (post.layers, post.last) == (("0", "1", "2", "3"), "3")
-    assert (stable.layers, stable.last) == (("0", "1", "2", "3", "last"), "last")
-
-
-def test_a_choice_of_layers_is_those_layers_of_all(tmp_path: Path) -> None:
-    save(tmp_path, "hubert")
-    everything = load_encoder(str(tmp_path), "all", "cpu", "float32").encode(CLIPS[5:7])
-    chosen = load_encoder(str(tmp_path), "3,0", "cpu", "float32").encode(CLIPS[5:7])
-    for all_layers, some in zip(everything, chosen, strict=True):
-        np.testing.assert_array_equal(some, all_layers[[0, 3]])
+SECOND = CLIPS[-2]
+BASE_NAMES = sorted({tiny.model_type: name for name, tiny in TINY.items()}.values())
 
 
 def test_the_weights_name_the_model(tmp_path: Path) -> None:
@@ -145,7 +55,7 @@ def test_the_vector_that_only_training_uses_is_no_part_of_it(tmp_path: Path) -> 
 def test_checkpoints_in_half_precision_are_loaded(tmp_path: Path, dtype: torch.dtype) -> None:
     save(tmp_path, "wav2vec2").to(dtype).save_pretrained(tmp_path)
     encoder = load_encoder(str(tmp_path), "all", "cpu", "float32")
-    assert encoder.encode([CLIPS[6]])[0].shape == (4, 49, 32)
+    assert encoder.encode([SECOND])[0].shape == (4, 49, 32)
 
 
 @pytest.mark.parametrize(
@@ -198,16 +108,30 @@ def test_answers_of_the_hub_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> N
             load_encoder("some/model", "last", "cpu", "auto")
 
 
-def test_half_precision_is_near_and_says_so(tmp_path: Path) -> None:
-    save(tmp_path, "wavlm")
-    exact = load_encoder(str(tmp_path), "last", "cpu", "float32")
-    half = load_encoder(str(tmp_path), "last", "cpu", "bfloat16")
-    assert half.spec.dtype == "bfloat16"
-    for a, b in zip(exact.encode(CLIPS[5:]), half.encode(CLIPS[5:]), strict=True):
-        assert np.abs(a - b).max() < 0.05 * np.abs(a).max()
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("name", BASE_NAMES)
+def test_half_precision_is_near_and_says_so(tmp_path: Path, name: str, dtype: str) -> None:
+    save(tmp_path, TINY[name])
+    exact = load_encoder(str(tmp_path), "all", "cpu", "float32")
+    half = load_encoder(str(tmp_path), "all", "cpu", dtype)
+    assert half.spec.dtype == dtype
+    clips = [exact.prepare(clip) for clip in CLIPS[-3:]]
+    for a, b in zip(half.encode(clips), exact.encode(clips), strict=True):
+        assert largest_difference(a, b) < 0.05
 
 
-@pytest.mark.parametrize("preset", ["wav2vec2-tiny", "wav2vec2-base"])
+def test_positions_are_counted_in_float32(tmp_path: Path) -> None:
+    """bfloat16 knows no odd number above 256, and so no position there."""
+    save(tmp_path, Tiny("wav2vec2-conformer", {"position_embeddings_type": "rotary"}))
+    model: Any = load_encoder(str(tmp_path), "last", "cpu", "bfloat16")
+    cos, sin = model._layers._model.encoder.embed_positions(torch.zeros(1, 1_000, 32).bfloat16())
+    exact = torch.tensor(999.0)  # the first frequency is 1: the angle is the position
+    assert cos.dtype == torch.bfloat16
+    assert abs(cos[999, 0, 0, 0].float() - exact.cos()) < 0.01
+    assert abs(sin[999, 0, 0, 0].float() - exact.sin()) < 0.01
+
+
+@pytest.mark.parametrize("preset", ["wav2vec2-tiny", "wav2vec2-base", "whisper-tiny"])
 def test_presets_are_seeded_and_marked_untrained(preset: str) -> None:
     first = load_encoder(f"random:{preset}", "last", "cpu", "auto").spec
     torch.manual_seed(99)
@@ -216,15 +140,132 @@ def test_presets_are_seeded_and_marked_untrained(preset: str) -> None:
     assert first.trained is False
 
 
-@pytest.mark.parametrize("preset", sorted(_checkpoints.PRESETS))
-def test_every_preset_is_listed_and_the_other_way_round(preset: str) -> None:
-    assert f"random:{preset}" in huggingface.IDS
+def test_every_preset_is_listed_and_the_other_way_round() -> None:
+    listed = {name for name in huggingface.IDS if name.startswith("random:")}
+    assert listed == {f"random:{preset}" for preset in _presets.PRESETS}
+
+
+# Parameters in millions as the papers state them: wav2vec 2.0 table 1, XLS-R table 2, HuBERT table
+# 1, WavLM table 1, and Whisper's encoders by the sizes of their published weights.
+@pytest.mark.parametrize(
+    ("preset", "millions"),
+    [
+        ("wav2vec2-base", 95),
+        ("wav2vec2-large-lv60", 317),
+        ("wav2vec2-xls-r-300m", 317),
+        ("wav2vec2-xls-r-1b", 965),
+        ("hubert-base", 95),
+        ("hubert-large", 317),
+        ("hubert-xlarge", 964),
+        ("wavlm-base", 94.7),
+        ("wavlm-large", 316.6),
+        ("wav2vec2-bert", 580),
+        ("whisper-base", 20.6),
+        ("whisper-small", 88.2),
+        ("whisper-large-v3", 637),
+    ],
+)
+def test_presets_are_as_large_as_published(preset: str, millions: float) -> None:
+    model_type, settings = _presets.PRESETS[preset]
+    config = AutoConfig.for_model(model_type, **settings)
+    with torch.device("meta"):
+        model = _checkpoints._frames_part(_checkpoints._loader(config).from_config(config))
+    count = sum(parameter.numel() for parameter in model.parameters())
+    assert count / 1e6 == pytest.approx(millions, rel=0.02)
+
+
+@pytest.mark.parametrize("preset", sorted(_presets.PRESETS))
+def test_presets_state_what_the_library_knows(preset: str) -> None:
+    """A setting that is misspelt would be kept by the library and do nothing."""
+    model_type, settings = _presets.PRESETS[preset]
+    assert settings.keys() <= vars(AutoConfig.for_model(model_type)).keys()
+
+
+@pytest.mark.parametrize("name", BASE_NAMES)
+@pytest.mark.parametrize("head", [AutoModelForCTC, AutoModelForAudioClassification])
+def test_models_with_a_head_give_their_encoder(tmp_path: Path, name: str, head: Any) -> None:
+    tiny = TINY[name]
+    if tiny.model_type == "whisper" and head is AutoModelForCTC:
+        head = transformers.AutoModelForSpeechSeq2Seq
+    elif tiny.model_type == "data2vec-audio":  # a last layer of no use to frames
+        tiny = Tiny(tiny.model_type, {**tiny.settings, "classifier_proj_size": 8})
+    model = save(tmp_path, tiny, build=head.from_config, vocab_size=40)
+    encoder = load_encoder(str(tmp_path), "all", "cpu", "float32")
+    whisper = tiny.model_type == "whisper"
+    inner = model if whisper else getattr(model, model.base_model_prefix)
+    extractor = extractor_of(model.config)
+    alone = reference(inner, extractor, SECOND, encoder.spec.layers)
+    frames = encoder.encode([encoder.prepare(SECOND)])[0]
+    assert largest_difference(frames, alone) <= 1e-5
+    assert encoder.spec.trained is True
+
+
+def test_whispers_decoder_is_not_loaded(tmp_path: Path) -> None:
+    save(tmp_path, "whisper")
+    encoder: Any = load_encoder(str(tmp_path), "last", "cpu", "float32")
+    assert type(encoder._layers._model).__name__ == "WhisperEncoder"
+
+
+def test_old_checkpoints_are_read_as_tensors_alone(tmp_path: Path) -> None:
+    model = save(tmp_path, "wav2vec2")
+    new = load_encoder(str(tmp_path), "last", "cpu", "float32").spec
+    (tmp_path / "model.safetensors").unlink()
+    torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
+    assert load_encoder(str(tmp_path), "last", "cpu", "float32").spec == new
+
+
+def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
+    class Payload:
+        def __reduce__(self) -> Any:
+            return Path.touch, (tmp_path / "it ran",)
+
+    save(tmp_path, "wav2vec2")
+    (tmp_path / "model.safetensors").unlink()
+    torch.save({"weight": Payload()}, tmp_path / "pytorch_model.bin")
+    with pytest.raises(SerError, match="holds more than tensors, and such a file could run code"):
+        load_encoder(str(tmp_path), "last", "cpu", "float32")
+    assert not (tmp_path / "it ran").exists()
+
+
+def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
+    save(tmp_path, "wav2vec2")
+    for name, classes in (
+        ("config.json", {"AutoConfig": "mine.Config", "AutoModel": "mine.Model"}),
+        ("preprocessor_config.json", {"AutoFeatureExtractor": "mine.Extractor"}),
+    ):
+        record = json.loads((tmp_path / name).read_text())
+        (tmp_path / name).write_text(json.dumps({**record, "auto_map": classes}))
+    (tmp_path / "mine.py").write_text(f"open({str(tmp_path / 'it ran')!r}, 'w')")
+    load_encoder(str(tmp_path), "last", "cpu", "float32")
+    assert not (tmp_path / "it ran").exists()
+
+
+@pytest.mark.parametrize("junk", [b"", b"hello", b"\xff" * 4096])
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin", "config.json"])
+def test_damaged_files_are_one_sentence(tmp_path: Path, name: str, junk: bytes) -> None:
+    save(tmp_path, "hubert")
+    if name == "pytorch_model.bin":
+        (tmp_path / "model.safetensors").unlink()
+    (tmp_path / name).write_bytes(junk)
+    with pytest.raises(SerError, match="cannot be loaded: |is damaged or holds more than tensors"):
+        load_encoder(str(tmp_path), "last", "cpu", "float32")
+
+
+@pytest.mark.parametrize(
+    "change", [{"hidden_size": "x"}, {"hidden_act": "none"}, {"num_attention_heads": 5}]
+)
+def test_configurations_that_make_no_model(tmp_path: Path, change: dict[str, Any]) -> None:
+    save(tmp_path, "wav2vec2")
+    record = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(record | change))
+    with pytest.raises(SerError, match="cannot be loaded: "):
+        load_encoder(str(tmp_path), "last", "cpu", "float32")
 
 
 def test_an_adapter_does_not_change_the_frames(tmp_path: Path) -> None:
     save(tmp_path, "wav2vec2", add_adapter=True, num_adapter_layers=1)
     encoder = load_encoder(str(tmp_path), "last", "cpu", "float32")
-    assert encoder.encode(CLIPS[6:7])[0].shape == (1, 49, 32)
+    assert encoder.encode([SECOND])[0].shape == (1, 49, 32)
 
 
 def test_a_hub_id_offline_fails_at_once_and_says_what_there_is(
@@ -251,12 +292,12 @@ def test_a_folder_without_a_preprocessor_is_taken_as_usual_and_said(
     save(tmp_path, "wavlm", feat_extract_norm=norm)
     (tmp_path / "preprocessor_config.json").unlink()
     encoder = load_encoder(str(tmp_path), "last", "cpu", "float32")
-    assert (encoder.prepare(CLIPS[6]) is not CLIPS[6]) is normalised
+    assert (encoder.prepare(SECOND) is not SECOND) is normalised
     assert "has no preprocessor_config.json" in caplog.text
 
 
 def test_a_folder_that_holds_no_model(tmp_path: Path) -> None:
-    with pytest.raises(SerError, match="cannot be loaded"):
+    with pytest.raises(SerError, match="cannot be loaded: "):
         load_encoder(str(tmp_path), "last", "cpu", "auto")
 
 

@@ -1,0 +1,106 @@
+"""Padding that leaves no trace: the cures for the library's leaks.
+
+Clips of different lengths are padded with zeros to share a batch. Attention is masked by the
+library; two things are not, or not everywhere, and here they are:
+
+- the group norm behind the first convolution of "group" models, which takes its statistics over
+  time and so over the padding;
+- convolutions over frames, which reach from a clip's last frames into the padding: zeros at the
+  first one, but no longer behind a block, a norm or a bias.
+
+wav2vec2-bert's convolutions see no later frame, and Whisper's clips are all padded to one length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+
+class Padding:
+    """How much of a padded batch is each clip's own.
+
+    Attributes:
+        samples: Samples of each clip; None where nothing is padded.
+        own: Which frames are a clip's own, [B, 1, T]; None where nothing is padded.
+    """
+
+    def __init__(self, model: Any) -> None:
+        """Change a model so that it heeds this padding.
+
+        Args:
+            model: A model of the library; its convolutions over frames lie in its `encoder`.
+        """
+        from torch import nn
+
+        self.samples: Sequence[int] | None = None
+        self.own: Any = None
+        for layer in getattr(getattr(model, "feature_extractor", None), "conv_layers", ()):
+            if isinstance(getattr(layer, "layer_norm", None), nn.GroupNorm):
+                layer.layer_norm = clip_group_norm(layer.layer_norm, layer.conv, self)
+        for module in getattr(model, "encoder", nn.Module()).modules():
+            if isinstance(module, nn.Conv1d) and module.padding[0]:
+                module.register_forward_pre_hook(self._clear)
+
+    @contextmanager
+    def of(self, samples: Sequence[int], frames: Sequence[int], device: Any) -> Iterator[None]:
+        """Within the block, the model's batch holds clips of these lengths.
+
+        Args:
+            samples: Samples of each clip.
+            frames: Frames of each clip.
+            device: Where the model is.
+        """
+        import torch
+
+        if len(set(samples)) > 1:
+            self.samples = samples
+            counts = torch.tensor(frames, device=device)[:, None, None]
+            self.own = torch.arange(max(frames), device=device) < counts
+        try:
+            yield
+        finally:
+            self.samples = self.own = None
+
+    def _clear(self, module: Any, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        if self.own is None:
+            return None
+        return (args[0].masked_fill(~self.own, 0), *args[1:])
+
+
+def clip_group_norm(norm: Any, conv: Any, padding: Padding) -> Any:
+    """A group norm with statistics over each clip's own frames.
+
+    Args:
+        norm: The library's, with one channel a group.
+        conv: The convolution before it, which is the first: its kernel and stride say how many
+            frames a clip has here.
+        padding: Where the lengths of the clips are found.
+    """
+    import torch
+    from torch import nn
+
+    class ClipGroupNorm(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = norm
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:  # [B, C, T] -> [B, C, T]
+            if padding.samples is None:
+                output: torch.Tensor = self.norm(x)
+                return output
+            kernel, stride = conv.kernel_size[0], conv.stride[0]
+            counts = [(n - kernel) // stride + 1 for n in padding.samples]
+            count = torch.tensor(counts, device=x.device)[:, None, None]
+            own = torch.arange(x.shape[-1], device=x.device) < count  # [B, 1, T]
+            wide = x.float()
+            mean = (wide * own).sum(-1, keepdim=True) / count
+            centred = (wide - mean) * own
+            variance = centred.square().sum(-1, keepdim=True) / count
+            scaled = centred * torch.rsqrt(variance + self.norm.eps)
+            weight, bias = self.norm.weight[:, None].float(), self.norm.bias[:, None].float()
+            own_norm: torch.Tensor = (scaled * weight + bias).to(x.dtype)
+            return own_norm
+
+    return ClipGroupNorm()
