@@ -90,7 +90,7 @@ SENTENCES = {
         "has no votes; use --labels",
     ),
     "ties": (2, "train-head --corpus folder --ties sometimes", "unknown --ties 'sometimes'"),
-    "smoothing": (2, "train-head --corpus folder --smoothing 2", "--smoothing 2: give a share"),
+    "smoothing": (2, "train-head --corpus folder --smoothing 2", "--smoothing 2.0: give a share"),
     "views": (2, "train-head --corpus folder --views speed=0.9", "holds no views; make one with"),
     "mask": (2, "train-head --corpus folder --set mask_time=0.9", "give a share from 0 to 0.8"),
     "encoder": (2, "extract --corpus folder --root clips --encoder mfc", "did you mean 'mfcc'"),
