@@ -15,6 +15,7 @@ test: $(VENV)/.installed-test
 bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.decode
 	$(BIN)/python -m benchmarks.corpora
+	$(BIN)/python -m benchmarks.extract
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

@@ -4,9 +4,9 @@
                                  [--device cpu] [--dtypes float32,bfloat16]
 
 Both encode the same wav files with the same weights, from files to files on the same disk, in the
-same process and by turns. The loop reads with soundfile, normalises as the checkpoint asks,
-and saves the last hidden state. Lengths are IEMOCAP's (every k-th of the published 5,531), where
-they are at hand. Imports and loading of weights are not counted for either. The share of the
+same process and by turns. The loop reads with soundfile, calls the library's feature extractor and
+model, and saves the last hidden state. Lengths are IEMOCAP's (every k-th of the published 5,531),
+where they are at hand. Imports and loading of weights are not counted for either. The share of the
 machine's peak is the encoder's floating-point operations per second over those of a square matrix
 product that was timed beside it, in the same dtype.
 """
@@ -71,29 +71,28 @@ class Loop:
         source = load_checkpoint(encoder)
         self.device, self.dtype = torch.device(device), getattr(torch, dtype)
         self.model = source.model.eval().to(self.device, self.dtype)
-        self.normalise = source.normalise
+        self.extractor = source.extractor
 
     def __call__(self, paths: list[Path], to: Path) -> None:
         """Encode files."""
         to.mkdir(parents=True)
         with torch.inference_mode():
             for path in paths:
-                frames = self.model(self.read(path)).last_hidden_state
+                frames = self.model(**self.read(path)).last_hidden_state
                 np.save(to / f"{path.stem}.npy", frames[0].float().cpu().numpy())
 
-    def read(self, path: Path) -> torch.Tensor:
-        """A file's samples as the model takes them."""
-        samples, _ = soundfile.read(path, dtype="float32")
-        if self.normalise:
-            samples = (samples - samples.mean()) / np.sqrt(samples.var() + 1e-7)
-        return torch.from_numpy(samples)[None].to(self.device, self.dtype)
+    def read(self, path: Path) -> dict[str, torch.Tensor]:
+        """A file as the model takes it, by the library's feature extractor."""
+        samples, rate_hz = soundfile.read(path, dtype="float32")
+        inputs = self.extractor(samples, sampling_rate=rate_hz, return_tensors="pt")
+        return {name: tensor.to(self.device, self.dtype) for name, tensor in inputs.items()}
 
     def count(self, paths: list[Path]) -> int:
         """Floating-point operations that the model needs for all files."""
         counter = FlopCounterMode(display=False)
-        with torch.inference_mode(), counter:
+        with torch.no_grad(), counter:
             for path in paths:
-                self.model(self.read(path))
+                self.model(**self.read(path))
         return counter.get_total_flops()
 
 
