@@ -19,6 +19,8 @@ and where they apply:
 - `LABEL_SETS`: named sets of classes, such as `{"iemocap-4": {"version": 1, "classes": {"angry":
   "angry", "excited": "happy"}}}`, from the corpus's labels to classes; others are left out;
 - `NAMED = True`: it reads the user's own data sets, which have names: `folder:mine`;
+- `SHARED_LABEL_SETS`: by data set, label sets of the plug-in of that name whose labels it gives in
+  the same words, such as `{"iemocap": ("iemocap-4",)}` for `emobox:iemocap`;
 - `NEEDS`: the package of an extra that it reads with; `write_example(root)` where the example has
   to be written by that package;
 - `SYNTHETIC = True`: not recorded from people, and said so beside every result;
@@ -31,8 +33,7 @@ import logging
 import math
 import re
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
     from embedcache.utterance import Utterance
 
 _log = logging.getLogger(__name__)
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 __all__ = [
     "AUDIO_SUFFIXES",
@@ -154,8 +157,11 @@ def label_order(corpus: str) -> tuple[str, ...]:
 
 def label_sets(corpus: str) -> dict[str, dict[str, Any]]:
     """The corpus's named sets of classes: each with its `version` and `classes`."""
-    plugin, _ = split_name(corpus)
-    return dict(find("embedcache.corpora", "corpus", plugin).constants.get("LABEL_SETS", {}))
+    plugin, name = split_name(corpus)
+    constants = find("embedcache.corpora", "corpus", plugin).constants
+    shared = constants.get("SHARED_LABEL_SETS", {}).get(name, ())
+    theirs = label_sets(name) if shared else {}
+    return {**constants.get("LABEL_SETS", {}), **{key: theirs[key] for key in shared}}
 
 
 def read_corpus(corpus: str, root: Path, generate: bool = False) -> list[Utterance]:
@@ -182,6 +188,7 @@ def read_corpus(corpus: str, root: Path, generate: bool = False) -> list[Utteran
         raise SerError(f"{error.filename or root} cannot be read ({error.strerror})") from error
     if not found:
         raise SerError(f"no utterance found under {root}: {corpus} looks for {module.LAYOUT}")
+    found = _with_plain_text(found)
     _require_unique_ids(found)
     _check_bounds(found)
     _, name = split_name(corpus)
@@ -202,6 +209,49 @@ def parse(module: Corpus, corpus: str, root: Path) -> list[Utterance]:
         raise UsageError(f"corpus '{corpus}': name the data set, as in {plugin}:ravdess")
     found: list[Utterance] = module.parse_named(root, name)
     return found
+
+
+def _with_plain_text(utterances: Sequence[Utterance]) -> list[Utterance]:
+    """The utterances with text that can be written as UTF-8 in all fields but the path.
+
+    Names in an old encoding hold single surrogates for the bytes that are no UTF-8; a path needs
+    them to be opened.
+    """
+    names = [f.name for f in fields(utterances[0]) if f.name != "path"]
+    plain, odd = [], []
+    for utterance in utterances:
+        told = {name: getattr(utterance, name) for name in names}
+        changed = {name: new for name, old in told.items() if (new := _plain(old)) != old}
+        plain.append(replace(utterance, **changed) if changed else utterance)
+        if changed:
+            odd.append(plain[-1].id)
+    if odd:
+        _log.info(
+            "%d utterances have names or texts that are no UTF-8; their bytes are written as in "
+            "lat\\xe9in, the paths of files stay as they are: %s",
+            len(odd),
+            first_names(odd),
+        )
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    r"""Text, or a record of text, with single surrogates written out; all else as it is.
+
+    >>> _plain("lat\udce9in"), _plain({"b\udce9": 1.0}), _plain("\ud800"), _plain("é")
+    ('lat\\xe9in', {'b\\xe9': 1.0}, '\\ud800', 'é')
+    """
+    if isinstance(value, dict):
+        return {_plain(key): _plain(cell) for key, cell in value.items()}
+    if not isinstance(value, str) or value.isascii():
+        return value
+    return _SURROGATE.sub(_escape, value)
+
+
+def _escape(match: re.Match[str]) -> str:
+    """As Python writes it: the byte that a surrogate stands for, or the surrogate itself."""
+    code = ord(match[0])
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
 
 
 def _require_unique_ids(utterances: Sequence[Utterance]) -> None:
@@ -226,23 +276,31 @@ def _check_bounds(utterances: Sequence[Utterance]) -> None:
                 f"{utterance.end_s or 0:g} s; it must begin at 0 s or later and end after that"
             )
         by_path[utterance.path].append(utterance)
-    overlaps = []
-    for clips in by_path.values():
-        clips.sort(key=lambda u: u.start_s)
-        overlaps += [
-            (a, b)
-            for a, b in pairwise(clips)
-            if (math.inf if a.end_s is None else a.end_s) > b.start_s
-        ]
+    overlaps = [pair for clips in by_path.values() for pair in _overlaps(clips)]
     if overlaps:
         first, second = overlaps[0]
         _log.warning(
-            "%d clips overlap the one before them in the same file, the first: '%s' and '%s' in %s",
+            "%d clips overlap one before them in the same file, the first: '%s' and '%s' in %s",
             len(overlaps),
             first.id,
             second.id,
             first.path,
         )
+
+
+def _overlaps(clips: Sequence[Utterance]) -> list[tuple[Utterance, Utterance]]:
+    """Clips of one file that begin before one before them ends, each after that one."""
+    first, *others = sorted(clips, key=lambda u: u.start_s)
+    last, pairs = first, []  # of all clips so far, the one that ends last
+    for clip in others:
+        if _end_s(last) > clip.start_s:
+            pairs.append((last, clip))
+        last = max(last, clip, key=_end_s)
+    return pairs
+
+
+def _end_s(utterance: Utterance) -> float:
+    return math.inf if utterance.end_s is None else utterance.end_s
 
 
 def _with_folds(utterance: Utterance, folds: Sequence[Collection[str]]) -> Utterance:

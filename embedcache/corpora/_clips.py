@@ -79,7 +79,7 @@ def _without_copies(found: Sequence[Utterance]) -> tuple[list[Utterance], list[P
         if len(twins) == 1:
             continue
         best: set[str] = set()
-        for utterance in sorted(twins, key=lambda u: _preference(u.path)):
+        for utterance in sorted(twins, key=lambda u: preference(u.path)):
             told = repr(replace(utterance, id="", path=Path()))
             if told in best:
                 copies.add(utterance.path)
@@ -88,7 +88,7 @@ def _without_copies(found: Sequence[Utterance]) -> tuple[list[Utterance], list[P
     return kept, [utterance.path for utterance in found if utterance.path in copies]
 
 
-def _preference(path: Path) -> tuple[int, int, Path]:
+def preference(path: Path) -> tuple[int, int, Path]:
     """Sorts files from the one to keep: by suffix, then by depth, then by name."""
     suffix = path.suffix.lower()
     rank = _PREFERRED.index(suffix) if suffix in _PREFERRED else len(_PREFERRED)

@@ -61,7 +61,7 @@ def read_table(
         SerError: It is no CSV text, lacks a column, names one twice, or has a row that is longer or
             shorter than the first line.
     """
-    text = _decode(path, source, old_encoding)
+    text = read_text(path, source, old_encoding)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_separator(text), strict=True)
     try:
         header = [name.strip().lower() if lower_case else name.strip() for name in next(reader, [])]
@@ -79,7 +79,12 @@ def read_table(
         raise _fault(path, max(reader.line_num, 1), f"no valid CSV ({error})", source) from error
 
 
-def _decode(path: Path, source: str, old_encoding: str | None) -> str:
+def read_text(path: Path, source: str = "", old_encoding: str | None = None) -> str:
+    """A whole file in UTF-8, without its byte order mark; the arguments are those of `read_table`.
+
+    Raises:
+        SerError: It is in another encoding.
+    """
     data = path.read_bytes()
     try:
         return data.decode("utf-8-sig")

@@ -13,6 +13,7 @@ the utterances. For other corpora it is taken from EmoBox's `data.seg.wrd.stm`, 
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
@@ -20,12 +21,13 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from embedcache.corpora import Example, audio_files, files_below, load_corpus, warn_of_left_out
+from embedcache.corpora._tables import read_text
 from embedcache.errors import SerError, UsageError
 from embedcache.plugins import plugins
 from embedcache.utterance import Utterance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 NAMED = True
 LAYOUT = (
@@ -33,6 +35,8 @@ LAYOUT = (
     "such as downloads/NAME/...; give the folder that holds both"
 )
 LABELS: tuple[str, ...] = ()
+# EmoBox's IEMOCAP has the four classes, excited as happy; other lists have words of their own.
+SHARED_LABEL_SETS = {"iemocap": ("iemocap-4",)}
 LICENCE = "the lists: MIT by their README's badge; each corpus keeps its own"
 CITATION = (
     "Z. Ma, M. Chen, H. Zhang, Z. Zheng, W. Chen, X. Li, J. Ye, X. Chen, T. Hain (2024), EmoBox: "
@@ -78,7 +82,9 @@ EXAMPLE = Example(
 # The levels of a path from the file upwards, and its name with suffix where these do not suffice.
 _Key = tuple[tuple[str, ...], str]
 _ROLES = {"train": "train", "valid": "val", "test": "test"}
+_FOLD = re.compile(r"fold_[0-9]+")
 _SPEAKER = re.compile(r"<id=(?P<key>.*?),.*?\bspk=(?P<speaker>[^,>]*)")
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +95,13 @@ class _Row:
         key: EmoBox's own name of the utterance.
         wav: The audio file's path in EmoBox's layout.
         emotion: The corpus's code of the emotion.
+        line: Where it stands in the list, from 1.
     """
 
     key: str
     wav: PurePosixPath
     emotion: str
+    line: int
 
 
 def parse_named(root: Path, name: str) -> list[Utterance]:
@@ -149,44 +157,92 @@ def _find_list(root: Path, name: str) -> Path | None:
 
 def _read_rows(path: Path) -> list[_Row]:
     rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
         if not line.strip():
             continue
         try:
             record: dict[str, Any] = json.loads(line)
-            row = _Row(str(record["key"]), PurePosixPath(record["wav"]), str(record["emo"]))
+            wav = PurePosixPath(record["wav"])
+            rows.append(_Row(str(record["key"]), wav, str(record["emo"]), number))
         except (ValueError, KeyError, TypeError) as error:
             raise SerError(
                 f"{path} line {number} is no EmoBox row with key, wav and emo ({error!r})"
             ) from error
-        rows.append(row)
     return rows
 
 
 def _read_folds(home: Path, name: str, rows: Sequence[_Row]) -> dict[str, dict[str, str]]:
     """Each utterance's role in each fold, by its key."""
     folds: dict[str, dict[str, str]] = {row.key: {} for row in rows}
-    for folder in sorted(home.glob("fold_[0-9]*"), key=lambda p: int(p.name[5:] or 0)):
+    for folder in _fold_folders(home, name):
         fold = folder.name.removeprefix("fold_")
-        roles: dict[str, str] = {}
-        for part, role in _ROLES.items():
-            path = folder / f"{name}_{part}_fold_{fold}.jsonl"
-            for row in _read_rows(path) if path.is_file() else ():
-                if row.key not in folds:
-                    raise SerError(
-                        f"{path} names '{row.key}', which {name}.jsonl does not list; the lists "
-                        "are of different versions"
-                    )
-                if row.key in roles:
-                    raise SerError(f"{path} names '{row.key}', which stands in another part too")
-                roles[row.key] = role
+        lists = {r: folder / f"{name}_{p}_fold_{fold}.jsonl" for p, r in _ROLES.items()}
+        roles = _read_roles(name, lists, folds)
         if "test" not in roles.values():
+            _log.warning(
+                "emobox:%s: left out: %s, whose test list %s %s",
+                name,
+                folder.name,
+                lists["test"].name,
+                "is empty" if lists["test"].is_file() else "is missing",
+            )
             continue
-        whole = "train" in roles.values()
+        whole = lists["train"].is_file()
         for key, own in folds.items():
             if key in roles or not whole:
                 own[fold] = roles.get(key, "train")
+        if whole and len(roles) < len(folds):
+            counts = Counter(roles.values())
+            _log.warning(
+                "emobox:%s: %s lists %s of %d utterances; the other %d are in no part of it",
+                name,
+                folder.name,
+                ", ".join(f"{counts[role]} {role}" for role in lists if counts[role]),
+                len(folds),
+                len(folds) - len(roles),
+            )
     return folds
+
+
+def _fold_folders(home: Path, name: str) -> list[Path]:
+    """The folders `fold_<number>` by their number."""
+    folders = sorted(path for path in home.glob("fold_*") if path.is_dir())
+    numbered = [path for path in folders if _FOLD.fullmatch(path.name)]
+    strange = [path.name for path in folders if not _FOLD.fullmatch(path.name)]
+    warn_of_left_out(f"emobox:{name}", "folders that are no fold_<number>", strange)
+    return sorted(numbered, key=lambda path: int(path.name.removeprefix("fold_")))
+
+
+def _read_roles(name: str, lists: Mapping[str, Path], known: Collection[str]) -> dict[str, str]:
+    """The role of each utterance that a fold's lists name, by its key.
+
+    Args:
+        name: The corpus.
+        lists: The file of each role; it need not be there.
+        known: The keys of the corpus's own list.
+
+    Raises:
+        SerError: A list names an utterance that is not known, or that has a role already.
+    """
+    roles: dict[str, str] = {}
+    for role, path in lists.items():
+        lines: dict[str, int] = {}
+        for row in _read_rows(path) if path.is_file() else ():
+            if row.key not in known:
+                raise SerError(
+                    f"{path} names '{row.key}', which {name}.jsonl does not list; the lists "
+                    "are of different versions"
+                )
+            if row.key in lines:
+                raise SerError(
+                    f"{path} names '{row.key}', which stands there twice: in lines "
+                    f"{lines[row.key]} and {row.line}"
+                )
+            if row.key in roles:
+                raise SerError(f"{path} names '{row.key}', which stands in another part too")
+            lines[row.key] = row.line
+        roles.update(dict.fromkeys(lines, role))
+    return roles
 
 
 def _read_labels(home: Path) -> dict[str, str]:
@@ -195,7 +251,7 @@ def _read_labels(home: Path) -> dict[str, str]:
         path = home / file
         if path.is_file():
             try:
-                record: Mapping[str, str] = json.loads(path.read_text(encoding="utf-8"))
+                record: Mapping[str, str] = json.loads(read_text(path))
                 return {code.lower(): word.lower() for code, word in record.items()}
             except (ValueError, AttributeError) as error:
                 raise SerError(f"{path} is no JSON object of labels ({error})") from error

@@ -25,11 +25,12 @@ from embedcache.corpora import (
     warn_of_left_out,
     warn_of_missing,
 )
+from embedcache.corpora._clips import preference
 from embedcache.errors import SerError
 from embedcache.utterance import Utterance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
 LAYOUT = (
@@ -197,6 +198,8 @@ EXAMPLE = Example(
 )
 
 _DIMENSIONS = ("valence", "arousal", "dominance")
+# Evaluators chose 1 to 5; half a step beyond is let through, what lies further is no mean of these.
+_LEAST, _MOST = 0.5, 5.5
 _NAME = re.compile(
     r"Ses0(?P<session>[1-5])[FM]_(?P<part>impro|script)\w+_(?P<who>[FM])\d+", re.IGNORECASE
 )
@@ -204,10 +207,12 @@ _SUMMARY = re.compile(
     r"\[(?P<start>\d+\.?\d*) - (?P<end>\d+\.?\d*)\]\s+(?P<name>\S+)\s+(?P<code>[a-z]{3})\s+"
     r"\[(?P<valence>\d+\.?\d*), (?P<arousal>\d+\.?\d*), (?P<dominance>\d+\.?\d*)\]\s*"
 )
-_CATEGORY = re.compile(r"C-(?P<rater>[EFM]\d+):\s*(?P<words>[^()]*)(\(.*)?")
+_RATER = re.compile(r"[AC]-[EFM]\d", re.IGNORECASE)
+_CATEGORY = re.compile(r"C-(?P<rater>[EFM]\d+)\s*:\s*(?P<words>[^()]*)(\(.*)?", re.IGNORECASE)
 _ATTRIBUTE = re.compile(
-    r"A-(?P<rater>[EFM]\d+):\s*val\s*(?P<valence>\d?)\s*;\s*act\s*(?P<arousal>\d?)\s*;"
-    r"\s*dom\s*(?P<dominance>\d?)\s*;?.*"
+    r"A-(?P<rater>[EFM]\d+)\s*:\s*val\s*(?P<valence>[1-5]?)\s*;\s*act\s*(?P<arousal>[1-5]?)"
+    r"\s*;\s*dom\s*(?P<dominance>[1-5]?)\s*(?:[;(].*)?",
+    re.IGNORECASE,
 )
 _TRANSCRIPT = re.compile(r"(?P<name>\S+)\s+\[[^\]]*\]\s*:\s*(?P<text>.*?)\s*")
 _log = logging.getLogger(__name__)
@@ -220,6 +225,9 @@ class _Block:
     Attributes:
         summary: The first line.
         name: The utterance's name in it, by the grammar of names.
+        dimensions: The evaluators' means in it.
+        path: The file.
+        line: Where the summary stands in it, from 1.
         votes: Of the external evaluators.
         self_votes: Of the actors, for themselves.
         raters: Each evaluator's categories, as text.
@@ -228,6 +236,9 @@ class _Block:
 
     summary: re.Match[str]
     name: re.Match[str]
+    dimensions: dict[str, float]
+    path: Path
+    line: int
     votes: dict[str, float] = field(default_factory=dict)
     self_votes: dict[str, float] = field(default_factory=dict)
     raters: list[str] = field(default_factory=list)
@@ -238,28 +249,43 @@ def parse(root: Path) -> list[Utterance]:
     """Every utterance that is annotated and whose audio is there, dialogue by dialogue.
 
     Raises:
-        SerError: A summary line does not follow the grammar.
+        SerError: A summary line does not follow the grammar, annotations contradict each other, or
+            annotations and audio have no utterance in common.
     """
     texts = files_below(root, frozenset({".txt"}))
-    blocks = [block for path in _dialogues(texts, "emoevaluation") for block in _read_blocks(path)]
-    said = _read_transcripts(_dialogues(texts, "transcriptions"))
-    audio = {path.stem.lower(): path for path in audio_files(root) if _NAME.fullmatch(path.stem)}
-    found, silent = [], []
-    for block in blocks:
-        name = block.summary["name"]
-        path = audio.pop(name.lower(), None)
-        if path:
-            found.append(replace(_utterance(block, path), text=said.get(name.lower())))
-        else:
-            silent.append(name)
-    if found:
-        warn_of_left_out("iemocap", "annotated utterances without an audio file", silent)
-        unknown = sorted(path.stem for path in audio.values())
-        warn_of_left_out("iemocap", "audio files without an annotation", unknown)
+    blocks = _read_annotations(_dialogues(root, texts, "emoevaluation"), root)
+    said = _read_transcripts(_dialogues(root, texts, "transcriptions"))
+    audio = _find_audio(root)
+    found = [
+        replace(_utterance(block, audio[name]), text=said.get(name))
+        for name, block in blocks.items()
+        if name in audio
+    ]
+    if not found:
+        if blocks or audio:
+            raise _nothing_in_common(root, len(blocks), len(audio))
+        return []
+    silent = [block.name.string for name, block in blocks.items() if name not in audio]
+    warn_of_left_out("iemocap", "annotated utterances without an audio file", silent)
+    unknown = sorted(path.stem for name, path in audio.items() if name not in blocks)
+    warn_of_left_out("iemocap", "audio files without an annotation", unknown)
     sessions = {f"session {session}": count for session, count in SESSIONS.items()}
     warn_of_missing("iemocap", (f"session {u.session}" for u in found), sessions)
     warn_of_missing("iemocap", (u.label or "no majority" for u in found), CLASSES)
     return found
+
+
+def _nothing_in_common(root: Path, annotated: int, audible: int) -> SerError:
+    if not audible:
+        what = f"{annotated} utterances are annotated, and none of their audio files is there"
+    elif not annotated:
+        what = f"{audible} audio files of utterances are there, and no annotation of any"
+    else:
+        what = (
+            f"{annotated} utterances are annotated, and the {audible} audio files there are those "
+            "of others"
+        )
+    return SerError(f"{root}: {what}; iemocap looks for {LAYOUT}")
 
 
 def describe(path: Path) -> Utterance | None:
@@ -299,51 +325,140 @@ def _utterance(block: _Block, path: Path) -> Utterance:
         label=_CODES[summary["code"]],
         votes=block.votes,
         self_votes=block.self_votes,
-        dimensions={name: float(summary[name]) for name in _DIMENSIONS},
+        dimensions=block.dimensions,
         extra=extra,
     )
 
 
-def _dialogues(texts: Iterable[Path], folder: str) -> Iterable[Path]:
-    """The text files of a folder `EmoEvaluation` or `transcriptions`, each dialogue once.
+def _find_audio(root: Path) -> dict[str, Path]:
+    """The audio file of each utterance, by its name in lower case."""
+    by_name: dict[str, list[Path]] = {}
+    for path in audio_files(root):
+        if _NAME.fullmatch(path.stem):
+            by_name.setdefault(path.stem.lower(), []).append(path)
+    best = {name: min(paths, key=preference) for name, paths in by_name.items()}
+    copies = [path for name, paths in by_name.items() for path in paths if path != best[name]]
+    names = [path.relative_to(root).as_posix() for path in copies]
+    warn_of_left_out("iemocap", "copies of audio files that are read", names)
+    return best
 
-    Folders below it hold each evaluator's own lists, in another grammar.
+
+def _dialogues(root: Path, texts: Iterable[Path], folder: str) -> dict[Path, list[str]]:
+    """The lines of each text file of the folders `EmoEvaluation` or `transcriptions`.
+
+    Folders below these hold each evaluator's own lists, in another grammar.
+
+    Raises:
+        SerError: Two files of one dialogue differ.
     """
-    once = {path.stem.lower(): path for path in texts if path.parent.name.lower() == folder}
-    return once.values()
+    first: dict[str, Path] = {}
+    read: dict[Path, list[str]] = {}
+    copies = []
+    for path in texts:
+        if path.parent.name.lower() != folder:
+            continue
+        lines = _lines(path)
+        twin = first.setdefault(path.stem.lower(), path)
+        if twin == path:
+            read[path] = lines
+        elif read[twin] == lines:
+            copies.append(path.relative_to(root).as_posix())
+        else:
+            raise SerError(
+                f"{twin} and {path} are of one dialogue and differ; keep the right one of them"
+            )
+    warn_of_left_out("iemocap", "annotation texts that are equal to others", copies)
+    return read
 
 
-def _read_transcripts(paths: Iterable[Path]) -> dict[str, str]:
-    matches = (_TRANSCRIPT.fullmatch(line) for path in paths for line in _lines(path))
+def _read_annotations(texts: Mapping[Path, Sequence[str]], root: Path) -> dict[str, _Block]:
+    """The annotations of each utterance, by its name in lower case.
+
+    Raises:
+        SerError: A summary line does not follow the grammar, or two call an utterance differently.
+    """
+    found: dict[str, _Block] = {}
+    twins, empty = [], []
+    for path, lines in texts.items():
+        blocks = _read_blocks(path, lines)
+        if not blocks:
+            empty.append(path.relative_to(root).as_posix())
+        for block in blocks:
+            first = found.setdefault(block.name.string.lower(), block)
+            if first is block:
+                continue
+            if first.summary["code"] != block.summary["code"]:
+                raise SerError(
+                    f"{first.path} line {first.line} and {block.path} line {block.line} are both "
+                    f"of '{block.name.string}' and differ: {first.summary['code']} and "
+                    f"{block.summary['code']}; keep the right one of them"
+                )
+            twins.append(f"{block.name.string} ({block.path.name} line {block.line})")
+    what = "annotations of utterances that have one with the same code before"
+    warn_of_left_out("iemocap", what, twins)
+    what = "annotation texts that hold no summary line in UTF-8"
+    warn_of_left_out("iemocap", what, empty)
+    return found
+
+
+def _read_transcripts(texts: Mapping[Path, Sequence[str]]) -> dict[str, str]:
+    matches = (_TRANSCRIPT.fullmatch(line) for lines in texts.values() for line in lines)
     return {match["name"].lower(): match["text"] for match in matches if match and match["text"]}
 
 
-def _read_blocks(path: Path) -> list[_Block]:
+def _read_blocks(path: Path, lines: Sequence[str]) -> list[_Block]:
     """The utterances of one dialogue.
 
     Raises:
         SerError: A summary line does not follow the grammar.
     """
     blocks: list[_Block] = []
-    for number, line in enumerate(_lines(path), start=1):
+    for number, line in enumerate(lines, start=1):
+        fault = ""
         if line.startswith("["):
-            summary = _SUMMARY.fullmatch(line)
-            name = _NAME.fullmatch(summary["name"]) if summary else None
-            if not summary or not name or summary["code"] not in _CODES:
-                raise SerError(
-                    f"{path} line {number} is no summary like [6.2 - 8.2]<tab>Ses01F_impro01_F000"
-                    f"<tab>neu<tab>[2.5, 2.5, 2.5]: {line[:80]!r}"
-                )
-            blocks.append(_Block(summary, name))
-        elif blocks and line.startswith(("C-", "A-")) and (fault := _count(blocks[-1], line)):
-            _log.warning("%s line %d %s: %s", path, number, fault, line)
+            blocks.append(_read_summary(path, number, line))
+        elif blocks and line and not line.startswith("%"):
+            fault = _count(blocks[-1], line)
+        elif _RATER.match(line):
+            fault = "stands before every summary and is not counted"
+        if fault:
+            _log.warning("%s line %d %s: %s", path, number, fault, line[:80])
     return blocks
+
+
+def _read_summary(path: Path, number: int, line: str) -> _Block:
+    summary = _SUMMARY.fullmatch(line)
+    name = _NAME.fullmatch(summary["name"]) if summary else None
+    if not summary or not name or summary["code"] not in _CODES:
+        raise SerError(
+            f"{path} line {number} is no summary like [6.2 - 8.2]<tab>Ses01F_impro01_F000"
+            f"<tab>neu<tab>[2.5, 2.5, 2.5]: {line[:80]!r}"
+        )
+    if float(summary["end"]) <= float(summary["start"]):
+        raise SerError(
+            f"{path} line {number}: '{name.string}' begins at {summary['start']} s and ends at "
+            f"{summary['end']} s; it must end after it begins"
+        )
+    dimensions = {key: float(summary[key]) for key in _DIMENSIONS}
+    beyond = [f"{k} {summary[k]}" for k, x in dimensions.items() if not _LEAST <= x <= _MOST]
+    if beyond:
+        _log.warning(
+            "%s line %d: %s of '%s' lies outside the scale of %g to %g and is left out",
+            path,
+            number,
+            " and ".join(beyond),
+            name.string,
+            _LEAST,
+            _MOST,
+        )
+    kept = {key: x for key, x in dimensions.items() if _LEAST <= x <= _MOST}
+    return _Block(summary, name, kept, path, number)
 
 
 def _count(block: _Block, line: str) -> str:
     """Take over an evaluator's line; gives what of it could not be, empty where all was."""
     if match := _ATTRIBUTE.fullmatch(line):
-        if not match["rater"].startswith("E"):
+        if not match["rater"].upper().startswith("E"):
             told = {name: match[name] for name in _DIMENSIONS if match[name]}
             block.self_dimensions = {f"self_{name}": value for name, value in told.items()}
         return ""
@@ -352,10 +467,11 @@ def _count(block: _Block, line: str) -> str:
     labels = list(dict.fromkeys(_WORDS[word] for word in words if word in _WORDS))
     if not match or not labels:
         return "is not understood and not counted"
-    votes = block.votes if match["rater"].startswith("E") else block.self_votes
+    rater = match["rater"].upper()
+    votes = block.votes if rater.startswith("E") else block.self_votes
     for label in labels:
         votes[label] = votes.get(label, 0.0) + 1 / len(labels)
-    block.raters.append(f"{match['rater']}={'+'.join(labels)}")
+    block.raters.append(f"{rater}={'+'.join(labels)}")
     unknown = [word for word in words if word and word not in _WORDS]
     if not unknown or "other" in labels:  # free text may follow Other
         return ""
@@ -365,5 +481,5 @@ def _count(block: _Block, line: str) -> str:
 
 def _lines(path: Path) -> list[str]:
     """The lines of a text file; a few hold bytes that are no UTF-8."""
-    text = path.read_text(encoding="utf-8", errors="replace")
-    return [line.rstrip() for line in text.split("\n")]
+    text = path.read_text(encoding="utf-8-sig", errors="replace")
+    return [line.strip() for line in text.split("\n")]

@@ -67,6 +67,7 @@ EXAMPLE = Example(
 )
 
 _LARGEST = 1e9
+_OLDEST = 150
 _NEEDED = ("path", "label")
 _DIMENSIONS = ("valence", "arousal", "dominance")
 _KNOWN = frozenset(
@@ -157,6 +158,10 @@ def _roles(fold: str, names: Sequence[str]) -> dict[str, str]:
 def _utterance(row: dict[str, str], folder: Path) -> Utterance:
     if not Path(row["path"]).name:
         raise ValueError("the path is empty")
+    if "\0" in row["path"]:
+        raise ValueError(
+            f"the path {row['path']!r} holds a NUL character, which no file's name has"
+        )
     label, votes = row["label"].lower() or None, parse_votes(row.get("votes", ""))
     if label is None and not votes:
         raise ValueError("neither a label nor votes")
@@ -171,7 +176,7 @@ def _utterance(row: dict[str, str], folder: Path) -> Utterance:
         end_s=end_s,
         speaker=row.get("speaker") or None,
         gender=GENDERS.get(gender, gender) or None,
-        age=_number(row, "age"),
+        age=_number(row, "age", most=_OLDEST),
         session=row.get("session") or None,
         language=row.get("language") or None,
         sentence=row.get("sentence") or None,
@@ -195,7 +200,9 @@ def _default_id(row: dict[str, str], start_s: float, end_s: float | None) -> str
     return f"{name}@{start_s:g}-{'' if end_s is None else format(end_s, 'g')}"
 
 
-def _number(row: dict[str, str], column: str, least: float = 0.0) -> float | None:
+def _number(
+    row: dict[str, str], column: str, least: float = 0.0, most: float = _LARGEST
+) -> float | None:
     text = row.get(column, "")
     if not text:
         return None
@@ -203,6 +210,6 @@ def _number(row: dict[str, str], column: str, least: float = 0.0) -> float | Non
         value = float(text)
     except ValueError:
         value = math.nan
-    if not least <= value <= _LARGEST:
-        raise ValueError(f"{column} is '{text}', not a number from {least:g} to {_LARGEST:g}")
+    if not least <= value <= most:
+        raise ValueError(f"{column} is '{text}', not a number from {least:g} to {most:g}")
     return value

@@ -2,15 +2,17 @@
 
 File-name grammar, from the names themselves: `S<gender><speaker>_F<file>_<emotion>0<number>`. The
 speaker number counts within a gender, so gender and number together make the 29 speakers (18 men,
-11 women); the number alone would merge seven men with seven women.
+11 women); the number alone would merge seven men with seven women. The label is the name's; clips
+in a folder of another emotion are named in a warning.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import TYPE_CHECKING
 
-from embedcache.corpora import Example, clips_by_name, warn_of_missing
+from embedcache.corpora import Example, clips_by_name, first_names, warn_of_missing
 from embedcache.utterance import Utterance
 
 if TYPE_CHECKING:
@@ -41,11 +43,24 @@ EXAMPLE = Example(
 )
 
 _NAME = re.compile(r"S(?P<gender>[MF])(?P<speaker>\d+)_F\d+_(?P<emotion>[AHNS])0\d+", re.IGNORECASE)
+_log = logging.getLogger(__name__)
 
 
 def parse(root: Path) -> list[Utterance]:
     """Every clip under `root` whose name follows the grammar."""
     found = clips_by_name("urdu", root, describe)
+    astray = [
+        u.path.relative_to(root).as_posix()
+        for u in found
+        if (folder := u.path.parent.name.lower()) in LABELS and folder != u.label
+    ]
+    if astray:
+        _log.warning(
+            "urdu: %d clips lie in the folder of another emotion than their names say; the names "
+            "count: %s",
+            len(astray),
+            first_names(astray),
+        )
     warn_of_missing("urdu", (u.label for u in found), CLIPS)
     return found
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from embedcache.corpora import emobox, read_corpus
+from embedcache.corpora import emobox, label_sets, read_corpus
 from embedcache.errors import SerError, UsageError
 from tests.material import real_data
 
@@ -150,6 +150,119 @@ def test_an_utterance_in_two_parts_of_a_fold_is_an_error(tmp_path: Path) -> None
     )
     with pytest.raises(SerError, match="names 'casia-a', which stands in another part too"):
         read_corpus("emobox:casia", root)
+
+
+def test_an_utterance_twice_in_one_part_is_an_error(tmp_path: Path) -> None:
+    twice = [row("a"), row("b"), row("a")]
+    root = small(tmp_path, casia=twice[:2], fold_1__casia_test_fold_1=twice)
+    with pytest.raises(
+        SerError, match=r"casia_test_fold_1.*'casia-a', which stands there twice: in lines 1 and 3"
+    ):
+        read_corpus("emobox:casia", root)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_fold_without_a_test_list_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, there: bool
+) -> None:
+    both = [row("a"), row("b")]
+    root = small(
+        tmp_path,
+        casia=both,
+        fold_1__casia_test_fold_1=both[:1],
+        fold_2__casia_train_fold_2=both[:1],
+        **({"fold_2__casia_test_fold_2": []} if there else {}),
+    )
+    assert [list(u.folds) for u in read_corpus("emobox:casia", root)] == [["1"], ["1"]]
+    assert caplog.messages == [
+        "emobox:casia: left out: fold_2, whose test list casia_test_fold_2.jsonl is "
+        + ("empty" if there else "missing")
+    ]
+
+
+def test_a_fold_that_leaves_utterances_out_is_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    everyone = [row(str(n)) for n in range(480)]
+    root = small(
+        tmp_path,
+        casia=everyone,
+        fold_1__casia_train_fold_1=everyone[:99],
+        fold_1__casia_test_fold_1=everyone[360:],
+        fold_2__casia_train_fold_2=everyone[:360],
+        fold_2__casia_test_fold_2=everyone[360:],
+        fold_3__casia_test_fold_3=everyone[360:],
+    )
+    found = read_corpus("emobox:casia", root)
+    assert Counter(u.folds.get("1") for u in found) == {"train": 99, "test": 120, None: 261}
+    assert caplog.messages == [
+        "emobox:casia: fold_1 lists 99 train, 120 test of 480 utterances; the other 261 are in no "
+        "part of it"
+    ]
+
+
+def test_a_training_list_that_is_empty_is_not_all_that_is_not_tested(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    both = [row("a"), row("b")]
+    root = small(
+        tmp_path, casia=both, fold_1__casia_train_fold_1=[], fold_1__casia_test_fold_1=both[:1]
+    )
+    assert [u.folds for u in read_corpus("emobox:casia", root)] == [{"1": "test"}, {}]
+    assert "fold_1 lists 1 test of 2 utterances; the other 1 are in no part" in caplog.text
+
+
+def test_folders_that_are_no_fold_are_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lists = {
+        f"{fold}__casia_test_{fold}": [row("a")]
+        for fold in ("fold_1", "fold_10", "fold_2", "fold_1b", "fold_1 (copy)", "fold_²")
+    }
+    root = small(tmp_path, casia=[row("a")], **lists)
+    assert list(read_corpus("emobox:casia", root)[0].folds) == ["1", "2", "10"]
+    assert caplog.messages == [
+        "emobox:casia: left out: 3 folders that are no fold_<number>: fold_1 (copy), fold_1b, "
+        "fold_²"
+    ]
+
+
+LISTS = ("casia", "fold_1/casia_test_fold_1")
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_in_utf16_is_an_error_with_its_file(tmp_path: Path, name: str) -> None:
+    root = small(tmp_path, casia=[row("a")], fold_1__casia_test_fold_1=[row("a")])
+    path = root / "data" / "casia" / f"{name}.jsonl"
+    path.write_text(path.read_text(), encoding="utf-16")
+    with pytest.raises(SerError, match=rf"{path.name} line 1: no UTF-8 text .*; save it as UTF-8"):
+        read_corpus("emobox:casia", root)
+
+
+def test_labels_in_utf16_are_an_error_with_their_file(tmp_path: Path) -> None:
+    root = small(tmp_path, casia=[row("a")])
+    (root / "data" / "casia" / "label_map.json").write_text('{"sad": "Sad"}', encoding="utf-16")
+    with pytest.raises(SerError, match=r"label_map\.json line 1: no UTF-8 text"):
+        read_corpus("emobox:casia", root)
+
+
+def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
+    root = small(tmp_path, casia=[row("a")], fold_1__casia_test_fold_1=[row("a")])
+    (root / "data" / "casia" / "label_map.json").write_text('{"sad": "Low"}', encoding="utf-8-sig")
+    for name in LISTS:
+        path = root / "data" / "casia" / f"{name}.jsonl"
+        path.write_text(path.read_text(), encoding="utf-8-sig")
+    (found,) = read_corpus("emobox:casia", root)
+    assert (found.label, found.folds) == ("low", {"1": "test"})
+
+
+def test_iemocap_has_the_label_set_whose_classes_the_list_has(tmp_path: Path) -> None:
+    (name,) = label_sets("emobox:iemocap")
+    classes = label_sets("iemocap")[name]["classes"]
+    assert label_sets("emobox:iemocap") == {name: label_sets("iemocap")[name]}
+    assert not label_sets("emobox:casia") and not label_sets("emobox:ravdess")
+    found = read_corpus("emobox:iemocap", checkout("iemocap", tmp_path))
+    assert {classes[u.label] for u in found} == set(classes.values())
 
 
 def test_a_damaged_list_is_an_error_with_its_line(tmp_path: Path) -> None:

@@ -192,6 +192,185 @@ def test_binary_leftovers_and_lists_of_single_evaluators_are_not_read(tmp_path: 
     assert only(root).votes == {"angry": 1.0}
 
 
+TEXT = Path("Session1", "dialog", "EmoEvaluation", "Ses01F_impro01.txt")
+
+
+def second(root: Path, old: str = "", new: str = "") -> Path:
+    """The annotation text once more, in another folder, with something of it replaced."""
+    copy = root / "again" / TEXT
+    copy.parent.mkdir(parents=True)
+    copy.write_text((root / TEXT).read_text().replace(old, new), newline="\r\n")
+    return copy
+
+
+def test_an_equal_text_in_another_folder_is_read_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    copy = second(write(tmp_path, "C-E1:\tAnger;\t()"))
+    assert only(tmp_path).votes == {"angry": 1.0}
+    told = f"left out: 1 annotation texts that are equal to others: {copy.relative_to(tmp_path)}"
+    assert caplog.text.count(told) == 1
+    assert "without an audio file" not in caplog.text
+
+
+@pytest.mark.parametrize(("old", "new"), [("\tneu\t", "\tang\t"), ("Anger", "Sadness")])
+def test_two_texts_of_one_dialogue_that_differ_are_an_error(
+    tmp_path: Path, old: str, new: str
+) -> None:
+    copy = second(write(tmp_path, "C-E1:\tAnger;\t()"), old, new)
+    with pytest.raises(SerError, match=rf"{tmp_path / TEXT} and {copy} are of one dialogue and di"):
+        read_corpus("iemocap", tmp_path)
+
+
+def test_of_copies_of_audio_one_is_read_and_the_others_are_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = only(write(tmp_path)).path
+    for copy in ("a.flac", "again/deep/down/in/folders/Ses01F_impro01_F000.wav"):
+        other = tmp_path / copy
+        other.parent.mkdir(parents=True, exist_ok=True)
+        other.with_stem(path.stem).touch()
+    caplog.clear()
+    assert only(tmp_path).path == path
+    told = "left out: 2 copies of audio files that are read: Ses01F_impro01_F000.flac, again/deep/"
+    assert told in caplog.text
+    path.unlink()
+    assert only(tmp_path).path.is_relative_to(tmp_path / "again")  # wav before flac
+
+
+def block(code: str = "neu", rest: str = "[2.5000, 2.5000, 2.5000]") -> str:
+    return f"[6.2901 - 8.2357]\tSes01F_impro01_F000\t{code}\t{rest}"
+
+
+def test_an_utterance_with_two_codes_is_an_error(tmp_path: Path) -> None:
+    root = write(tmp_path, "C-E1:\tAnger;\t()", "", block("ang"))
+    with pytest.raises(
+        SerError,
+        match=r"impro01\.txt line 3 and .*impro01\.txt line 6 are both of 'Ses01F_impro01_F000' "
+        "and differ: neu and ang; keep the right one",
+    ):
+        read_corpus("iemocap", root)
+
+
+def test_an_utterance_twice_with_one_code_is_read_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = write(tmp_path, "C-E1:\tAnger;\t()", "", block(), "C-E1:\tSadness;\t()")
+    assert only(root).votes == {"angry": 1.0}
+    assert (
+        "left out: 1 annotations of utterances that have one with the same code before: "
+        "Ses01F_impro01_F000 (Ses01F_impro01.txt line 6)"
+    ) in caplog.text
+    assert "without an audio file" not in caplog.text
+
+
+@pytest.mark.parametrize("bounds", ["8.2357 - 6.2901", "6.2 - 6.2"])
+def test_a_summary_that_ends_before_it_begins_is_an_error(tmp_path: Path, bounds: str) -> None:
+    root = write(tmp_path, block().replace("6.2901 - 8.2357", bounds).replace("F000", "F001"))
+    begin, end = bounds.split(" - ")
+    with pytest.raises(
+        SerError,
+        match=rf"impro01\.txt line 4: 'Ses01F_impro01_F001' begins at {begin} s and ends at {end}",
+    ):
+        read_corpus("iemocap", root)
+
+
+def test_dimensions_beyond_the_scale_are_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = write(tmp_path)
+    text = (root / TEXT).read_text()
+    (root / TEXT).write_text(text.replace(text[text.index("[2.5") :], "[25.0000, 5.5000, 0.4000]"))
+    assert only(root).dimensions == {"arousal": 5.5}
+    assert (
+        "line 3: valence 25.0000 and dominance 0.4000 of 'Ses01F_impro01_F000' lies outside the "
+        "scale of 0.5 to 5.5 and is left out"
+    ) in caplog.text
+
+
+def test_what_an_actor_gives_beyond_the_scale_is_not_taken_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    extra = only(write(tmp_path, "A-F1:\tval 9; act 4; dom  3;\t()")).extra
+    assert "self_valence" not in extra
+    assert "line 4 is not understood and not counted: A-F1" in caplog.text
+
+
+@pytest.mark.parametrize("line", ["c-E3:\tAnger;\t()", " C-E3:\tAnger;\t()", "C-e3 : anger; ()"])
+def test_evaluators_lines_are_counted_in_any_case_and_with_blanks(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, line: str
+) -> None:
+    found = only(write(tmp_path, line))
+    assert (found.votes, found.extra["annotations"]) == ({"angry": 1.0}, "E3=angry")
+    assert "not counted" not in caplog.text
+
+
+@pytest.mark.parametrize("line", ["CE3:\tAnger;\t()", "C_E3:\tAnger;\t()", "Anger"])
+def test_lines_of_no_grammar_are_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, line: str
+) -> None:
+    assert not only(write(tmp_path, line)).votes
+    assert f"line 4 is not understood and not counted: {line}" in caplog.text
+
+
+def test_an_evaluators_line_before_every_summary_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = write(tmp_path)
+    (root / TEXT).write_text("C-E1:\tAnger;\t()\n" + (root / TEXT).read_text())
+    assert not only(root).votes
+    assert "line 1 stands before every summary and is not counted: C-E1" in caplog.text
+
+
+def test_a_summary_after_blanks_or_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    root = write(tmp_path)
+    (root / TEXT).write_text(f" {block('ang')}\n", encoding="utf-8-sig")
+    assert only(root).label == "angry"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
+def test_a_text_without_a_summary_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, encoding: str
+) -> None:
+    write(tmp_path, "C-E1:\tAnger;\t()", name="Ses01F_impro02_F000")
+    root = write(tmp_path, "C-E1:\tAnger;\t()")
+    (root / TEXT).write_text((root / TEXT).read_text(), encoding=encoding)
+    assert [u.id for u in read_corpus("iemocap", root)] == ["Ses01F_impro02_F000"]
+    assert caplog.messages[0] == (
+        f"iemocap: left out: 1 annotation texts that hold no summary line in UTF-8: {TEXT}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("gone", "words"),
+    [
+        ("*.wav", "1819 utterances are annotated, and none of their audio files is there"),
+        ("*.txt", "1819 audio files of utterances are there, and no annotation of any"),
+    ],
+)
+def test_annotations_or_audio_alone_are_an_error_with_counts(
+    tmp_path: Path, gone: str, words: str
+) -> None:
+    write_iemocap(tmp_path)
+    root = tmp_path / "Session1"
+    for path in root.rglob(gone):
+        path.unlink()
+    with pytest.raises(
+        SerError, match=rf"Session1: {words}; iemocap looks for Session1/dialog/Emo"
+    ):
+        read_corpus("iemocap", root)
+
+
+def test_annotations_and_audio_of_different_utterances_are_an_error(tmp_path: Path) -> None:
+    root = write(tmp_path)
+    audio = only(root).path
+    audio.rename(audio.with_stem("Ses01F_impro01_F001"))
+    with pytest.raises(
+        SerError, match="1 utterances are annotated, and the 1 audio files there are those of other"
+    ):
+        read_corpus("iemocap", root)
+
+
 def test_what_is_not_there_is_counted_and_named(
     release: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -53,9 +54,66 @@ def test_clips_that_overlap_in_one_file_are_counted_and_named(
     clips = [Utterance(id=n, path=path, start_s=s, end_s=e) for n, (s, e) in bounds.items()]
     corpus_of(monkeypatch, *clips, Utterance(id="other", path=Path("other.wav")))
     assert len(read_corpus("folder", tmp_path)) == 5
-    assert "2 clips overlap the one before them in the same file, the first: 'a' and 'b'" in (
+    assert "2 clips overlap one before them in the same file, the first: 'a' and 'b'" in (
         caplog.text
     )
+
+
+def test_every_clip_inside_a_long_one_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bounds = [(0.0, 9.0), *((n, n + 0.5) for n in (1.0, 3.0, 5.0, 7.0)), (9.0, 10.0)]
+    clips = [
+        Utterance(id=f"{n}", path=Path("long.wav"), start_s=start_s, end_s=end_s)
+        for n, (start_s, end_s) in enumerate(bounds)
+    ]
+    corpus_of(monkeypatch, *clips)
+    read_corpus("folder", tmp_path)
+    assert "4 clips overlap one before them in the same file, the first: '0' and '1'" in caplog.text
+
+
+def test_bytes_that_are_no_text_are_written_out_in_all_fields_but_the_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As folder names of old archives have them; a later stage writes every field as UTF-8."""
+    caplog.set_level("INFO")
+    odd = os.fsdecode(b"lat\xe9in")
+    texts = dict.fromkeys(
+        ("id", "speaker", "gender", "session", "language", "sentence", "text", "label", "view"), odd
+    )
+    votes = {name: {odd: 1.0} for name in ("votes", "self_votes", "dimensions")}
+    records = {"folds": {odd: "test"}, "extra": {odd: odd, "n\ud800": "é"}}
+    clip = Utterance(path=Path(odd), **texts, **votes, **records)  # type: ignore[arg-type]
+    corpus_of(monkeypatch, clip, Utterance(id="é", path=Path("é.wav")))
+    found, plain = read_corpus("folder", tmp_path)
+    record = found.to_json()
+    assert record.pop("path") == odd
+    json.dumps(record, ensure_ascii=False).encode()  # fails where a surrogate is left
+    assert (found.id, found.speaker, found.label) == (
+        r"lat\xe9in",
+        r"folder/lat\xe9in",
+        r"lat\xe9in",
+    )
+    assert found.extra == {r"lat\xe9in": r"lat\xe9in", r"n\ud800": "é"}
+    assert plain.id == "é"
+    assert "1 utterances have names or texts that are no UTF-8" in caplog.text
+    assert caplog.messages[0].endswith(r": lat\xe9in")
+
+
+def test_names_in_utf8_are_not_spoken_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    touch(tmp_path / "fröhlich" / "anna" / "x.wav")
+    assert read_corpus("folder", tmp_path)[0].label == "fröhlich"
+    assert not caplog.records
+
+
+def test_names_that_are_the_same_once_written_out_are_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = os.fsdecode(b"a\xe9"), r"a\xe9"
+    corpus_of(monkeypatch, *(Utterance(id=name, path=Path(f"{name}.wav")) for name in names))
+    with pytest.raises(SerError, match="1 utterance ids occur twice"):
+        read_corpus("folder", tmp_path)
 
 
 def test_files_that_differ_in_their_suffix_alone_are_two(tmp_path: Path) -> None:
