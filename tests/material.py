@@ -55,10 +55,11 @@ def write_iemocap(root: Path, utterances: Sequence[tuple[str, str]] = ()) -> Pat
         utterances: Names and codes; none makes as many as the real release has, per session and
             code.
     """
-    from embedcache.corpora.iemocap import _CODES, CLASSES, SESSIONS
+    from embedcache.corpora._emoevaluation import CODES
+    from embedcache.corpora.iemocap import CLASSES, SESSIONS
 
     if not utterances:
-        codes = [code for code, x in _CODES.items() for _ in range(CLASSES[x or "no majority"])]
+        codes = [code for code, x in CODES.items() for _ in range(CLASSES[x or "no majority"])]
         sessions = [session for session, count in SESSIONS.items() for _ in range(count)]
         # A stride that shares no factor with their number deals the codes over all sessions.
         dealt = [codes[i * 7919 % len(codes)] for i in range(len(codes))]

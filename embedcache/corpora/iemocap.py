@@ -13,9 +13,8 @@ Counts per class and session: C. Busso et al. (2008), and EmoBox's list for four
 
 from __future__ import annotations
 
-import logging
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from embedcache.corpora import (
@@ -26,6 +25,14 @@ from embedcache.corpora import (
     warn_of_missing,
 )
 from embedcache.corpora._clips import preference
+from embedcache.corpora._emoevaluation import (
+    CODES,
+    NAME,
+    Block,
+    read_blocks,
+    read_lines,
+    read_transcripts,
+)
 from embedcache.errors import SerError
 from embedcache.utterance import Utterance
 
@@ -108,41 +115,13 @@ CLASSES = {
     "other": 3,
     "no majority": 2507,
 }
-# The code of a summary line, and what evaluators' lines call the same.
-_CODES = {
-    "ang": "angry",
-    "fru": "frustrated",
-    "hap": "happy",
-    "exc": "excited",
-    "sad": "sad",
-    "neu": "neutral",
-    "fea": "fear",
-    "dis": "disgust",
-    "sur": "surprise",
-    "oth": "other",
-    "xxx": None,
-}
-_WORDS = {
-    "anger": "angry",
-    "frustration": "frustrated",
-    "happiness": "happy",
-    "excited": "excited",
-    "sadness": "sad",
-    "neutral": "neutral",
-    "neutral state": "neutral",
-    "fear": "fear",
-    "disgust": "disgust",
-    "surprise": "surprise",
-    "other": "other",
-}
-
 _EVALUATION = "Session2/dialog/EmoEvaluation"
 _WAV = "Session2/sentences/wav/Ses02F_impro09"
 EXAMPLE = Example(
     audio=(f"{_WAV}/Ses02F_impro09_M000.wav", f"{_WAV}/Ses02F_impro09_F000.wav"),
     text={
         f"{_EVALUATION}/Ses02F_impro09.txt": (
-            "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n\n"
+            "% [START_TIME - END_TIME] TURNNAME EMOTION [V, A, D]\n\n"
             "[3.1000 - 5.4750]\tSes02F_impro09_M000\tfru\t[2.5000, 4.0000, 3.5000]\n"
             "C-E1:\tFrustration;\t()\n"
             "C-E2:\tAnger; Frustration;\t()\n"
@@ -197,53 +176,6 @@ EXAMPLE = Example(
     },
 )
 
-_DIMENSIONS = ("valence", "arousal", "dominance")
-# Evaluators chose 1 to 5; half a step beyond is let through, what lies further is no mean of these.
-_LEAST, _MOST = 0.5, 5.5
-_NAME = re.compile(
-    r"Ses0(?P<session>[1-5])[FM]_(?P<part>impro|script)\w+_(?P<who>[FM])\d+", re.IGNORECASE
-)
-_SUMMARY = re.compile(
-    r"\[(?P<start>\d+\.?\d*) - (?P<end>\d+\.?\d*)\]\s+(?P<name>\S+)\s+(?P<code>[a-z]{3})\s+"
-    r"\[(?P<valence>\d+\.?\d*), (?P<arousal>\d+\.?\d*), (?P<dominance>\d+\.?\d*)\]\s*"
-)
-_RATER = re.compile(r"[AC]-[EFM]\d", re.IGNORECASE)
-_CATEGORY = re.compile(r"C-(?P<rater>[EFM]\d+)\s*:\s*(?P<words>[^()]*)(\(.*)?", re.IGNORECASE)
-_ATTRIBUTE = re.compile(
-    r"A-(?P<rater>[EFM]\d+)\s*:\s*val\s*(?P<valence>[1-5]?)\s*;\s*act\s*(?P<arousal>[1-5]?)"
-    r"\s*;\s*dom\s*(?P<dominance>[1-5]?)\s*(?:[;(].*)?",
-    re.IGNORECASE,
-)
-_TRANSCRIPT = re.compile(r"(?P<name>\S+)\s+\[[^\]]*\]\s*:\s*(?P<text>.*?)\s*")
-_log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class _Block:
-    """One utterance's lines: the summary, then what each evaluator wrote.
-
-    Attributes:
-        summary: The first line.
-        name: The utterance's name in it, by the grammar of names.
-        dimensions: The evaluators' means in it.
-        path: The file.
-        line: Where the summary stands in it, from 1.
-        votes: Of the external evaluators.
-        self_votes: Of the actors, for themselves.
-        raters: Each evaluator's categories, as text.
-        self_dimensions: What the actors gave themselves for valence, arousal, dominance.
-    """
-
-    summary: re.Match[str]
-    name: re.Match[str]
-    dimensions: dict[str, float]
-    path: Path
-    line: int
-    votes: dict[str, float] = field(default_factory=dict)
-    self_votes: dict[str, float] = field(default_factory=dict)
-    raters: list[str] = field(default_factory=list)
-    self_dimensions: dict[str, str] = field(default_factory=dict)
-
 
 def parse(root: Path) -> list[Utterance]:
     """Every utterance that is annotated and whose audio is there, dialogue by dialogue.
@@ -254,7 +186,7 @@ def parse(root: Path) -> list[Utterance]:
     """
     texts = files_below(root, frozenset({".txt"}))
     blocks = _read_annotations(_dialogues(root, texts, "emoevaluation"), root)
-    said = _read_transcripts(_dialogues(root, texts, "transcriptions"))
+    said = read_transcripts(_dialogues(root, texts, "transcriptions"))
     audio = _find_audio(root)
     found = [
         replace(_utterance(block, audio[name]), text=said.get(name))
@@ -290,7 +222,7 @@ def _nothing_in_common(root: Path, annotated: int, audible: int) -> SerError:
 
 def describe(path: Path) -> Utterance | None:
     """What an utterance's name tells: session, speaker, improvised or scripted."""
-    match = _NAME.fullmatch(path.stem)
+    match = NAME.fullmatch(path.stem)
     return _by_name(match, path) if match else None
 
 
@@ -310,7 +242,7 @@ def _by_name(match: re.Match[str], path: Path) -> Utterance:
     )
 
 
-def _utterance(block: _Block, path: Path) -> Utterance:
+def _utterance(block: Block, path: Path) -> Utterance:
     summary = block.summary
     told = _by_name(block.name, path)
     extra = {
@@ -322,7 +254,7 @@ def _utterance(block: _Block, path: Path) -> Utterance:
     }
     return replace(
         told,
-        label=_CODES[summary["code"]],
+        label=CODES[summary["code"]],
         votes=block.votes,
         self_votes=block.self_votes,
         dimensions=block.dimensions,
@@ -334,7 +266,7 @@ def _find_audio(root: Path) -> dict[str, Path]:
     """The audio file of each utterance, by its name in lower case."""
     by_name: dict[str, list[Path]] = {}
     for path in audio_files(root):
-        if _NAME.fullmatch(path.stem):
+        if NAME.fullmatch(path.stem):
             by_name.setdefault(path.stem.lower(), []).append(path)
     best = {name: min(paths, key=preference) for name, paths in by_name.items()}
     copies = [path for name, paths in by_name.items() for path in paths if path != best[name]]
@@ -357,7 +289,7 @@ def _dialogues(root: Path, texts: Iterable[Path], folder: str) -> dict[Path, lis
     for path in texts:
         if path.parent.name.lower() != folder:
             continue
-        lines = _lines(path)
+        lines = read_lines(path)
         twin = first.setdefault(path.stem.lower(), path)
         if twin == path:
             read[path] = lines
@@ -371,16 +303,16 @@ def _dialogues(root: Path, texts: Iterable[Path], folder: str) -> dict[Path, lis
     return read
 
 
-def _read_annotations(texts: Mapping[Path, Sequence[str]], root: Path) -> dict[str, _Block]:
+def _read_annotations(texts: Mapping[Path, Sequence[str]], root: Path) -> dict[str, Block]:
     """The annotations of each utterance, by its name in lower case.
 
     Raises:
         SerError: A summary line does not follow the grammar, or two call an utterance differently.
     """
-    found: dict[str, _Block] = {}
+    found: dict[str, Block] = {}
     twins, empty = [], []
     for path, lines in texts.items():
-        blocks = _read_blocks(path, lines)
+        blocks = read_blocks(path, lines)
         if not blocks:
             empty.append(path.relative_to(root).as_posix())
         for block in blocks:
@@ -399,87 +331,3 @@ def _read_annotations(texts: Mapping[Path, Sequence[str]], root: Path) -> dict[s
     what = "annotation texts that hold no summary line in UTF-8"
     warn_of_left_out("iemocap", what, empty)
     return found
-
-
-def _read_transcripts(texts: Mapping[Path, Sequence[str]]) -> dict[str, str]:
-    matches = (_TRANSCRIPT.fullmatch(line) for lines in texts.values() for line in lines)
-    return {match["name"].lower(): match["text"] for match in matches if match and match["text"]}
-
-
-def _read_blocks(path: Path, lines: Sequence[str]) -> list[_Block]:
-    """The utterances of one dialogue.
-
-    Raises:
-        SerError: A summary line does not follow the grammar.
-    """
-    blocks: list[_Block] = []
-    for number, line in enumerate(lines, start=1):
-        fault = ""
-        if line.startswith("["):
-            blocks.append(_read_summary(path, number, line))
-        elif blocks and line and not line.startswith("%"):
-            fault = _count(blocks[-1], line)
-        elif _RATER.match(line):
-            fault = "stands before every summary and is not counted"
-        if fault:
-            _log.warning("%s line %d %s: %s", path, number, fault, line[:80])
-    return blocks
-
-
-def _read_summary(path: Path, number: int, line: str) -> _Block:
-    summary = _SUMMARY.fullmatch(line)
-    name = _NAME.fullmatch(summary["name"]) if summary else None
-    if not summary or not name or summary["code"] not in _CODES:
-        raise SerError(
-            f"{path} line {number} is no summary like [6.2 - 8.2]<tab>Ses01F_impro01_F000"
-            f"<tab>neu<tab>[2.5, 2.5, 2.5]: {line[:80]!r}"
-        )
-    if float(summary["end"]) <= float(summary["start"]):
-        raise SerError(
-            f"{path} line {number}: '{name.string}' begins at {summary['start']} s and ends at "
-            f"{summary['end']} s; it must end after it begins"
-        )
-    dimensions = {key: float(summary[key]) for key in _DIMENSIONS}
-    beyond = [f"{k} {summary[k]}" for k, x in dimensions.items() if not _LEAST <= x <= _MOST]
-    if beyond:
-        _log.warning(
-            "%s line %d: %s of '%s' lies outside the scale of %g to %g and is left out",
-            path,
-            number,
-            " and ".join(beyond),
-            name.string,
-            _LEAST,
-            _MOST,
-        )
-    kept = {key: x for key, x in dimensions.items() if _LEAST <= x <= _MOST}
-    return _Block(summary, name, kept, path, number)
-
-
-def _count(block: _Block, line: str) -> str:
-    """Take over an evaluator's line; gives what of it could not be, empty where all was."""
-    if match := _ATTRIBUTE.fullmatch(line):
-        if not match["rater"].upper().startswith("E"):
-            told = {name: match[name] for name in _DIMENSIONS if match[name]}
-            block.self_dimensions = {f"self_{name}": value for name, value in told.items()}
-        return ""
-    match = _CATEGORY.fullmatch(line)
-    words = [word.strip().lower() for word in match["words"].split(";")] if match else []
-    labels = list(dict.fromkeys(_WORDS[word] for word in words if word in _WORDS))
-    if not match or not labels:
-        return "is not understood and not counted"
-    rater = match["rater"].upper()
-    votes = block.votes if rater.startswith("E") else block.self_votes
-    for label in labels:
-        votes[label] = votes.get(label, 0.0) + 1 / len(labels)
-    block.raters.append(f"{rater}={'+'.join(labels)}")
-    unknown = [word for word in words if word and word not in _WORDS]
-    if not unknown or "other" in labels:  # free text may follow Other
-        return ""
-    counted, lost = " and ".join(labels), "; ".join(unknown)
-    return f"is counted as {counted}; '{lost}' is not understood and not counted"
-
-
-def _lines(path: Path) -> list[str]:
-    """The lines of a text file; a few hold bytes that are no UTF-8."""
-    text = path.read_text(encoding="utf-8-sig", errors="replace")
-    return [line.strip() for line in text.split("\n")]

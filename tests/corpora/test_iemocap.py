@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from embedcache.corpora import label_sets, read_corpus
-from embedcache.corpora.iemocap import _CODES, CLASSES, SESSIONS, describe
+from embedcache.corpora._emoevaluation import CODES
+from embedcache.corpora.iemocap import CLASSES, SESSIONS, describe
 from embedcache.errors import SerError
 from embedcache.utterance import Utterance
 from tests.material import real_data, write_iemocap
@@ -91,7 +92,7 @@ def test_emobox_list_in_the_release_layout_is_read_whole(tmp_path: Path) -> None
     by_id = {u.id: u for u in read_corpus("iemocap", tmp_path)}
     for row in rows:
         utterance = by_id[row["key"].removeprefix("iemocap-")]
-        assert utterance.label == _CODES[row["emo"]]
+        assert utterance.label == CODES[row["emo"]]
         assert utterance.path == tmp_path / row["wav"].removeprefix("downloads/iemocap/")
 
 
