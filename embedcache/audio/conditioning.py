@@ -103,7 +103,7 @@ class Conditioning:
             "trim": self.trim,
             f"normalise={self.normalise}": bool(self.normalise),
         }
-        fixed = () if self.fix_seconds is None else (f"fix_seconds={self.fix_seconds:g}",)
+        fixed = () if self.fix_seconds is None else (f"fix_seconds={self.fix_seconds:.12g}",)
         return (*(name for name, is_on in on.items() if is_on), *fixed)
 
     @classmethod

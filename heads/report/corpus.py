@@ -161,7 +161,7 @@ def _to_text(record: dict[str, Any], title: str) -> str:
         "votes": _voted(record["votes"]),
     }
     lines += [f"{name:<12}{text}" for name, text in facts.items() if text]
-    lines += [f"{'fold ' + name:<12}{_fold(own)}" for name, own in record["folds"].items()]
+    lines += [f"{'fold ' + name:<11} {_fold(own)}" for name, own in record["folds"].items()]
     lines += _same(record["same_audio"]) + _unusable(record["unusable"])
     return "\n".join(lines)
 
