@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
@@ -10,12 +11,19 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+_log = logging.getLogger(__name__)
+
 Item = TypeVar("Item")
 Done = TypeVar("Done")
 
 
 def ahead(
-    work: Callable[[Item], Done], items: Iterable[Item], workers: int, depth: int
+    work: Callable[[Item], Done],
+    items: Iterable[Item],
+    workers: int,
+    depth: int,
+    cost: Callable[[Item], float] = lambda item: 0.0,
+    budget: float = 1.0,
 ) -> Iterator[tuple[Item, Done]]:
     """Each item and what `work` makes of it, in order; up to `depth` are made in advance.
 
@@ -27,6 +35,8 @@ def ahead(
         items: Any number of them.
         workers: How many threads.
         depth: The most items that are begun and not given out yet.
+        cost: What an item costs, such as its memory.
+        budget: No further item is begun while those that are cost this much or more.
 
     >>> list(ahead(str.upper, "ab", workers=2, depth=3))
     [('a', 'A'), ('b', 'B')]
@@ -36,8 +46,11 @@ def ahead(
     with ThreadPoolExecutor(workers, "ahead") as pool:
         try:
             while True:
-                for item in islice(source, depth - len(begun)):
-                    begun.append((item, pool.submit(work, item)))
+                while len(begun) < depth and sum(cost(item) for item, _ in begun) < budget:
+                    following = list(islice(source, 1))
+                    if not following:
+                        break
+                    begun.append((following[0], pool.submit(work, following[0])))
                 if not begun:
                     return
                 item, future = begun.popleft()
@@ -51,7 +64,8 @@ class Behind:
     """Do things in order in a thread of their own, a few behind whoever asks for them.
 
     A context, which ends when everything is done. The first exception comes out of a later `do`, or
-    of the context's end; nothing is done after it.
+    of the context's end; nothing is done after it. Where the context ends by an error of its own,
+    what was asked for is still done, and an exception of that is logged.
     """
 
     def __init__(self, depth: int) -> None:
@@ -81,8 +95,12 @@ class Behind:
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
+        """Wait for what is still to be done, also where the context ends by an error."""
         try:
             while self._begun and error is None:
                 self._begun.popleft().result()
         finally:
-            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool.shutdown(wait=True)
+        lost = [found for future in self._begun if (found := future.exception())]
+        if lost:
+            _log.warning("behind the error that follows: %s", lost[0])

@@ -229,9 +229,9 @@ def encode_decoded(
     lengths = [len(clips[i]) for i in positions]
     for batch in make_batches(lengths, config, spec.rate_hz, spec.pads):
         members = [positions[i] for i in batch]
-        cuts = windows(len(clips[members[0]]), longest, spec.hop, spec.receptive)
-        if len(cuts) > 1:
+        if len(clips[members[0]]) > longest:  # then it is alone in its batch
             (only,) = members
+            cuts = windows(len(clips[only]), longest, spec.hop, spec.receptive)
             yield only, _encode_windows(encoder, clips[only], cuts, dtype)
         else:
             found = _encode(encoder, [clips[i] for i in members])

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from embedcache.encoders import find_family
+from embedcache.errors import SerError
 from embedcache.fidelity import measure_fidelity
 from embedcache.fill import Job
 from embedcache.plugins import find
@@ -244,16 +245,23 @@ def _share(
 def _measure_fidelity(job: Job, encoder: Encoder) -> store.Meta:
     """Measure a cache that has gained rows and misses none; its description, with the figure."""
     state = take_inventory(job.folder)
-    known = job.meta.fidelity
-    if state.pending or (known and known["rows"] == len(state.rows)):
+    rows = len(state.rows)
+    if state.pending:
+        return replace(job.meta, fidelity=None)
+    if job.meta.fidelity and job.meta.fidelity["rows"] == rows:
         return job.meta
     reader = CacheReader(job.folder)
-    rows = len(state.rows)
-    found = measure_fidelity(reader, job.contents, rows, encoder, job.config)
+    try:
+        found = measure_fidelity(reader, job.contents, rows, encoder, job.config)
+    except (SerError, RuntimeError) as error:  # everything is stored: this only tells how well
+        _log.warning("the fidelity could not be measured: %s", error)
+        found = None
     if found is None:
-        return job.meta
-    meta = replace(job.meta, fidelity=asdict(found))
-    store.write_meta(job.folder, meta)
+        return replace(job.meta, fidelity=None)
+    with store.locked(job.folder):
+        meta = replace(store.read_meta(job.folder), fidelity=asdict(found))
+        if len(take_inventory(job.folder).rows) == rows:  # else another process has added some
+            store.write_meta(job.folder, meta)
     return meta
 
 

@@ -15,6 +15,7 @@ from embedcache.encode import EncodeConfig, encode_clips
 from embedcache.encoders import load_encoder
 from embedcache.errors import ClipError
 from embedcache.request import clip_of, resolve_device
+from embedcache.store.contents import unchanged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from embedcache.store.reader import CacheReader
 
 CLIPS = 4
-_LONG_S = 20.0
+_LONG_S, _LONGEST_S = 20.0, 600.0  # shorter ones are preferred; longer ones are never taken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,33 +69,44 @@ def measure_fidelity(
     if not chosen:
         return None
     layers = ",".join(reader.meta.layers)
-    if encoder.spec.dtype != "float32":
+    if encoder.spec.dtype != "float32" or encoder.spec.layers != reader.meta.layers:
         device = resolve_device(config.device)
         encoder = load_encoder(config.encoder, layers, device, "float32")
     alone = EncodeConfig(config.max_seconds, conditioning=config.conditioning)
     clips = [clip_of(content, config) for _, content in chosen]
     worst, squares, energy, compared = 0.0, 0.0, 0.0, 0
     for position, found in encode_clips(encoder, clips, alone):
-        if isinstance(found, ClipError):
-            continue  # it was there a moment ago: the extraction has said what it could
+        name, content = chosen[position]
+        if isinstance(found, ClipError) or not _still_there(content):
+            continue  # the extraction has said what it could of it
         compared += 1
-        for layer, frames in enumerate(found.astype(np.float64)):
-            difference = reader.frames(chosen[position][0], layer) - frames
+        for layer, one in enumerate(found):
+            frames = one.astype(np.float64)
+            difference = reader.frames(name, layer) - frames
             worst = max(worst, float(np.abs(difference).max() / max(np.abs(frames).max(), 1e-30)))
             squares += float(np.square(difference).sum())
             energy += float(np.square(frames).sum())
-    if not compared:
+    if not energy:
         return None
     return Fidelity(rows=rows, clips=compared, rms=(squares / energy) ** 0.5, worst=worst)
+
+
+def _still_there(content: Content) -> bool:
+    """Whether a content's file is the one that was encoded."""
+    try:
+        return unchanged(content)
+    except OSError:
+        return False
 
 
 def _choose(
     ids: Sequence[str], reader: CacheReader, contents: Mapping[str, Content]
 ) -> list[tuple[str, Content]]:
-    """A few utterances, evenly spread over the contents in the order of their hashes."""
+    """A few originals of moderate length, evenly spread in the order of their contents' hashes."""
     by_content = {reader.content_id(name): name for name in reversed(ids)}
-    known = sorted(content for content in by_content if content in contents)
-    short = [c for c in known if contents[c].seconds <= _LONG_S] or known
+    known = sorted(c for c in by_content if c in contents and contents[c].seconds <= _LONGEST_S)
+    short = [c for c in known if contents[c].seconds <= _LONG_S]
+    short = short or sorted(known, key=lambda c: (contents[c].seconds, c))[:CLIPS]
     if not short:
         return []
     places = np.unique(np.linspace(0, len(short) - 1, CLIPS).round().astype(int)).tolist()

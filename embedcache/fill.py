@@ -11,6 +11,7 @@ import os
 import time
 from dataclasses import dataclass, field
 from functools import partial
+from threading import Event
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 
 _WRITES = 2  # shards that wait to be written, at most
 _POLL_S = 0.2
+_AHEAD_S = 600.0  # seconds of audio that are decoded ahead: 38 MB at 16 kHz
+_MOST_DECODERS = 8
 
 _log = logging.getLogger(__name__)
 
@@ -124,12 +127,13 @@ def _ours(
 ) -> Iterator[PlannedShard]:
     """Shards that are not there yet and that this process could claim; the others are listed."""
     for shard in shards:
-        if shard_path(job.folder, shard.name).exists():
+        path = shard_path(job.folder, shard.name)
+        if path.exists():
             continue
-        if claims.take(shard.name):
-            yield shard
-        else:
+        if not claims.take(shard.name):
             others.append(shard)
+        elif not path.exists():  # another process may have finished it just before
+            yield shard
 
 
 def _fill(
@@ -137,22 +141,46 @@ def _fill(
 ) -> Iterator[tuple[int, float]]:
     encoding, dtype = limited(job.encoding, encoder.spec), job.meta.parts.store_dtype
 
+    stop = Event()
+
     def decode(item: tuple[_Open, list[int]]) -> dict[int, Decoded]:
         opened, batch = item
-        return {i: decode_clip(opened.clips[i], encoder, encoding.conditioning) for i in batch}
+        decoded: dict[int, Decoded] = {}
+        for i in batch:
+            if stop.is_set():  # nobody asks any more
+                break
+            decoded[i] = decode_clip(opened.clips[i], encoder, encoding.conditioning)
+        return decoded
+
+    def cost_s(item: tuple[_Open, list[int]]) -> float:
+        opened, batch = item
+        return sum(opened.clips[i].seconds or encoding.max_seconds for i in batch)
 
     batches = _batches(job, shards, encoder, encoding)
-    workers = 1 if resolve_device(job.config.device) == "cpu" else os.cpu_count() or 1
+    workers = _decoders(resolve_device(job.config.device))
+    decoding = ahead(decode, batches, workers, 2 * workers + 2, cost_s, _AHEAD_S)
     with Behind(_WRITES) as writer:
-        for (opened, _), decoded in ahead(decode, batches, workers, 2 * workers + 2):
-            for position, found in encode_decoded(encoder, decoded, encoding, dtype):
-                _take(job, opened, position, found)
-                tick()
-            opened.left -= 1
-            if not opened.left:
-                writer.do(partial(_write, job, opened))
-                seconds = sum(opened.clips[position].seconds for position in opened.rows)
-                yield len(opened.rows), seconds
+        try:
+            for (opened, _), decoded in decoding:
+                for position, found in encode_decoded(encoder, decoded, encoding, dtype):
+                    _take(job, opened, position, found)
+                    tick()
+                opened.left -= 1
+                if not opened.left:
+                    writer.do(partial(_write, job, opened))
+                    seconds = sum(opened.clips[position].seconds for position in opened.rows)
+                    yield len(opened.rows), seconds
+        finally:
+            stop.set()
+
+
+def _decoders(device: str) -> int:
+    """Threads that decode: on a CPU one beside the encoder's own, else some of the cores."""
+    if device == "cpu":
+        return 1
+    allowed = getattr(os, "sched_getaffinity", None)
+    cores = len(allowed(0)) if allowed else os.cpu_count() or 1
+    return min(_MOST_DECODERS, cores)
 
 
 def _batches(

@@ -30,6 +30,19 @@ def test_no_more_is_begun_than_the_depth(depth: int) -> None:
         assert item in begun
 
 
+@pytest.mark.parametrize(("budget", "most"), [(1.0, 1), (2.5, 3), (100.0, 6)])
+def test_no_more_is_begun_than_the_budget_allows(budget: float, most: int) -> None:
+    """Items of cost 1: a further one is begun only while those before it cost less."""
+    begun: list[int] = []
+    results = ahead(begun.append, range(40), 2, 6, lambda item: 1.0, budget)
+    for given_out, _ in enumerate(results, start=1):
+        assert len(begun) <= given_out - 1 + most
+
+
+def test_an_item_beyond_the_budget_is_done_all_the_same() -> None:
+    assert [done for _, done in ahead(str, [1, 2], 1, 4, lambda item: 9.0, 1.0)] == ["1", "2"]
+
+
 def test_it_runs_ahead_of_who_asks() -> None:
     """While the first result is being used, the second is already being made."""
     second = threading.Event()
@@ -111,7 +124,25 @@ def test_an_error_behind_comes_out_and_nothing_is_done_after_it() -> None:
     assert done == []
 
 
-def test_an_error_of_the_context_is_not_hidden() -> None:
+def test_an_error_of_the_context_is_not_hidden_and_what_was_asked_for_is_done() -> None:
+    done: list[int] = []
     with pytest.raises(ZeroDivisionError), Behind(5) as behind:
-        behind.do(lambda: time.sleep(0.01))
+        behind.do(lambda: time.sleep(0.05))
+        behind.do(lambda: done.append(1))
+        behind.do(lambda: done.append(2))
         raise ZeroDivisionError
+    assert done == [1, 2]
+
+
+def test_an_error_behind_an_error_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    gate = threading.Event()
+
+    def fail() -> None:
+        gate.wait(5)
+        raise OSError("disk full")
+
+    with pytest.raises(ZeroDivisionError), Behind(5) as behind:
+        behind.do(fail)
+        gate.set()
+        raise ZeroDivisionError
+    assert "behind the error that follows: disk full" in caplog.text

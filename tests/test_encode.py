@@ -144,6 +144,27 @@ def test_an_encoders_own_limit_holds_in_batches_and_loses_no_clip(
         np.testing.assert_allclose(frames, whole[index], atol=1e-5)
 
 
+def test_clips_within_the_limit_are_not_cut_where_a_frame_needs_less_than_a_hop(
+    tmp_path: Path,
+) -> None:
+    """Whisper's grid: one sample makes a frame. Two clips share a batch that is nearly too long."""
+
+    class Grid(Limited):
+        def __init__(self) -> None:
+            super().__init__()
+            self.spec = replace(self.spec, receptive=1, hop=320, longest=None)
+
+        def encode(self, clips: list[np.ndarray]) -> list[np.ndarray]:
+            self.heard += [len(clip) for clip in clips]
+            return [np.ones((1, -(-len(clip) // 320), 2), np.float32) for clip in clips]
+
+    encoder = Grid()
+    clips = [clip(tmp_path, 40_200 / 16_000, n) for n in range(2)]
+    found = dict(encode_clips(encoder, clips, EncodeConfig(max_seconds=2.513, max_clips=64)))
+    assert [frames.shape[1] for frames in found.values()] == [126, 126]
+    assert encoder.heard == [40_200, 40_200]
+
+
 def test_clips_of_unknown_length_do_not_crowd_a_batch(tmp_path: Path) -> None:
     encoder = load_encoder("logmel", "last", "cpu", "auto")
     batches = make_batches([16_000 * 60] * 5, EncodeConfig(60, 8, 120), 16_000, pads=True)

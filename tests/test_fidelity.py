@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from embedcache.extract import extract
 from embedcache.request import ExtractConfig
-from embedcache.store.cache import read_meta
+from embedcache.store.cache import read_meta, write_meta
 from embedcache.store.reader import CacheReader
-from tests.material import write_clips
+from tests.material import noise, write_clips
 
 
 @pytest.fixture
@@ -77,14 +78,60 @@ def test_a_worker_of_several_leaves_it_to_the_last(config: ExtractConfig) -> Non
     assert last and last["rows"] == 12
 
 
-def test_views_and_conditioning_are_compared_like_with_like(config: ExtractConfig) -> None:
+def test_conditioned_clips_are_compared_like_with_like(config: ExtractConfig) -> None:
     from embedcache.audio.conditioning import Conditioning
 
-    conditioned = replace(
-        config, conditioning=Conditioning(trim=True, normalise="rms"), views=("noise=20",)
-    )
+    conditioned = replace(config, conditioning=Conditioning(trim=True, normalise="rms"))
     fidelity = extract(conditioned).fidelity
     assert fidelity and fidelity["worst"] < 2**-11
+
+
+def test_layers_are_compared_with_themselves_whichever_were_asked_for(
+    config: ExtractConfig,
+) -> None:
+    """A cache of all layers, measured by an extraction that asks for one of them."""
+    whole = replace(config, encoder="random:wav2vec2-tiny", layers="all")
+    first = extract(whole)
+    write_meta(first.folder, replace(read_meta(first.folder), fidelity=None))
+    assert extract(replace(whole, layers="last")).fidelity == first.fidelity
+
+
+def test_a_file_that_changes_before_it_is_measured_is_left_out(
+    config: ExtractConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from embedcache import extract as module
+
+    measure = module.measure_fidelity
+
+    def change_and_measure(*arguments: object) -> object:
+        for n, path in enumerate(sorted(config.root.rglob("*.wav"))):
+            soundfile.write(path, noise(0.31, 500 + n), 16_000)
+        return measure(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "measure_fidelity", change_and_measure)
+    done = extract(config)
+    assert done.encoded == 12 and done.fidelity is None
+
+
+def test_frames_that_are_all_zero_have_none(
+    config: ExtractConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "embedcache.encode.to_storage", lambda frames, dtype: np.zeros_like(frames, dtype)
+    )
+    assert extract(config).fidelity is None
+
+
+def test_where_it_cannot_be_measured_the_extraction_is_done_all_the_same(
+    config: ExtractConfig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("CUDA out of memory")
+
+    monkeypatch.setattr("embedcache.extract.measure_fidelity", fail)
+    done = extract(config)
+    assert done.encoded == 12 and done.fidelity is None
+    assert "the fidelity could not be measured: CUDA out of memory" in caplog.text
 
 
 def test_a_corpus_without_a_usable_clip_has_none(tmp_path: Path) -> None:

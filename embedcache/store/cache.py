@@ -1,7 +1,7 @@
 """The cache folder: its description, its list of utterances, and finding one among others.
 
 cache/<corpus>/files.json                  remembered hashes of audio files
-cache/<corpus>/<encoder>-<key>/meta.json          what made it: never changed
+cache/<corpus>/<encoder>-<key>/meta.json          what made it: never changed, but for the fidelity
                                utterances.jsonl   one utterance a line, and its content
                                skipped.jsonl      what was not encoded, and why
                                plans/             which contents go into which shard
