@@ -11,7 +11,7 @@ from embedcache.corpora import read_corpus
 from embedcache.errors import unknown_name
 from embedcache.inspection import Heard, listen, same_audio
 from embedcache.request import progress_bar
-from heads.agreement import krippendorff_alpha, majority_share
+from heads.agreement import krippendorff_alpha, majority_share, vote_entropy
 from heads.labels import majority, vote_table
 from heads.report.tables import render_cells
 
@@ -120,6 +120,7 @@ def _votes(utterances: Sequence[Utterance]) -> dict[str, Any] | None:
         "per_utterance": float(counts.sum(axis=1).mean()),
         "tied": int((majority(counts) < 0).sum()),
         "majority_share": float(majority_share(counts).mean()),
+        "entropy_bits": float(vote_entropy(counts).mean()),
         "krippendorff_alpha": alpha,
         "alpha_utterances": compared,
     }
@@ -184,7 +185,8 @@ def _voted(votes: dict[str, Any] | None) -> str:
     lone = votes["utterances"] - votes["alpha_utterances"]
     return (
         f"{votes['per_utterance']:.1f} each on {votes['utterances']} utterances, {votes['tied']} "
-        f"tied; majority {100 * votes['majority_share']:.1f} % of the votes, Krippendorff's alpha "
+        f"tied; majority {100 * votes['majority_share']:.1f} % of the votes, entropy "
+        f"{votes['entropy_bits']:.2f} bits, Krippendorff's alpha "
         f"{'undefined' if alpha is None else format(alpha, '.3f')}"
         + ("" if lone == 0 else f" (without {lone} utterances on which a vote is shared or alone)")
     )

@@ -76,6 +76,8 @@ def test_votes_and_folds_are_told(manifest):
     assert found["votes"]["tied"] == 1
     assert found["votes"]["per_utterance"] == pytest.approx(14 / 5)
     assert found["votes"]["majority_share"] == pytest.approx((1 + 2 / 3 + 1 + 1 / 2 + 1) / 5)
+    third = -np.log2(1 / 3) / 3 - 2 * np.log2(2 / 3) / 3
+    assert found["votes"]["entropy_bits"] == pytest.approx((third + 1) / 5)
     assert found["folds"]["0"] == {
         "train": 3, "val": 0, "test": 3, "test_speakers": 3, "speakers_shared": 3
     }  # fmt: skip
