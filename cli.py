@@ -106,7 +106,7 @@ def extract(
     ] = None,
     augment: Annotated[
         list[str] | None,
-        typer.Option(help="Views to train on: speed=0.9,1.1; pitch=-2,2; stretch=0.9; noise=20."),
+        typer.Option(help="Views to train on, such as speed=0.9,1.1 or noise=20; repeatable."),
     ] = None,
     limit: Annotated[int, typer.Option(help="Only the first N utterances; 0 is all.")] = 0,
     engine: Annotated[str, typer.Option(help="How shards are mapped onto workers.")] = "local",
