@@ -19,6 +19,7 @@ from embedcache.audio.conditioning import (
     conditioned_seconds,
     describe,
 )
+from embedcache.audio.decode import DECODING
 from embedcache.corpora import read_corpus
 from embedcache.encode import Clip
 from embedcache.encoders import load_encoder
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from embedcache.encoders import Encoder, EncoderSpec
     from embedcache.utterance import Utterance
 
-DECODING = {"channels": "mean", "resample": "torchaudio sinc, its defaults"}
 STORE_DTYPES = ("float16", "float32")
 
 _log = logging.getLogger(__name__)

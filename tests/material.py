@@ -38,6 +38,12 @@ def noise(seconds: float, seed: int, rate_hz: int = RATE_HZ) -> np.ndarray:
     return (0.1 * rng.standard_normal(count) * swell).astype(np.float32)
 
 
+def tone(hz: float, seconds: float = 1.0, rate_hz: int = RATE_HZ, peak: float = 0.3) -> np.ndarray:
+    """A sine, float32."""
+    time = np.arange(round(seconds * rate_hz)) / rate_hz
+    return (peak * np.sin(2 * np.pi * hz * time)).astype(np.float32)
+
+
 def write_clips(root: Path, count: int, labels: tuple[str, ...] = ("angry", "sad")) -> Path:
     """A corpus for `folder`: clips of 0.2 to 0.9 s by six speakers."""
     for n in range(count):

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from embedcache.audio.levels import active_power
 from embedcache.audio.resample import resample
 from embedcache.errors import UsageError, unknown_name
 
@@ -32,10 +33,6 @@ Samples = npt.NDArray[np.float32]
 WINDOW_S = 0.032  # of the phase vocoder: a longer one smears speech, by its error in mel bands
 HOPS = 4  # in a window, so 8 ms each
 PITCH_DENOMINATOR = 300  # ratios of whole numbers up to this are within a cent of any pitch
-
-
-ACTIVE_WINDOW_S = 0.025
-ACTIVE_BELOW_DB = 40.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,19 +159,9 @@ def _add_noise(samples: Samples, rate_hz: int, snr_db: float, source: str) -> Sa
     seed = int.from_bytes(hashlib.sha256(source.encode()).digest())
     noise = np.random.default_rng(seed).standard_normal(len(samples))
     clip = samples.astype(np.float64)
-    gain = np.sqrt(_active_power(clip, rate_hz) / np.mean(noise**2) / 10 ** (snr_db / 10))
+    gain = np.sqrt(active_power(clip, rate_hz) / np.mean(noise**2) / 10 ** (snr_db / 10))
     output: Samples = (clip + gain * noise).astype(np.float32)
     return output
-
-
-def _active_power(clip: npt.NDArray[np.float64], rate_hz: int) -> float:
-    """Mean square of a clip, less its mean, over windows that are not silent beside the loudest."""
-    size = min(round(ACTIVE_WINDOW_S * rate_hz), len(clip))
-    whole = len(clip) // size * size
-    windows = (clip - clip.mean())[:whole].reshape(-1, size)
-    power = np.square(windows).mean(axis=1)
-    active = power > power.max() * 10 ** (-ACTIVE_BELOW_DB / 10)
-    return float(power[active].mean()) if active.any() else 0.0
 
 
 def _shift_pitch(samples: Samples, rate_hz: int, semitones: float) -> Samples:

@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from embedcache.audio.decode import DECODING
+from embedcache.audio.levels import describe_level, level_db
 from embedcache.errors import ClipError, SerError, UsageError
 
 Samples = npt.NDArray[np.float32]
@@ -47,14 +49,8 @@ TRIM_MARGIN_HOPS = 5
 
 LEVELS_DB = {"peak": 0.0, "rms": -20.0, "lufs": -23.0}
 """Where `normalise` brings a clip; 0 dB is a peak, or a root mean square, of 1."""
-LOUDNESS_FILTERS = "DeMan"  # of pyloudnorm: those of the standard's table, at any rate
-LOUDNESS_BLOCK_S = 0.4
-LOUDNESS_GATES_DB = (-70.0, -10.0)  # pyloudnorm's own: in LUFS, and below the mean of what passes
-
 FIX_LIMITS_S = (0.1, 3600.0)
 LOWEST_RATE_HZ = 8_000
-
-DECODING = ("channels", "resample")  # what a key's record says beside the steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,12 +231,7 @@ def describe(conditioning: Conditioning) -> dict[str, Any]:
         }
     if conditioning.normalise:
         to = conditioning.normalise
-        steps["normalise"] = {"to": to, "level_db": LEVELS_DB[to]}
-        if to == "lufs":
-            steps["normalise"]["by"] = "pyloudnorm"
-            steps["normalise"]["filters"] = LOUDNESS_FILTERS
-            steps["normalise"]["block_s"] = LOUDNESS_BLOCK_S
-            steps["normalise"]["gates_db"] = list(LOUDNESS_GATES_DB)
+        steps["normalise"] = {"to": to, "level_db": LEVELS_DB[to], **describe_level(to)}
     if conditioning.fix_seconds is not None:
         steps["fix_seconds"] = {"seconds": float(conditioning.fix_seconds), "at": "end"}
     return steps
@@ -273,25 +264,6 @@ def speech_bounds(samples: Samples, rate_hz: int) -> tuple[int, int]:
     margin = TRIM_MARGIN_HOPS * hop
     start = max(0, int(loud[0]) * hop - margin)
     return start, min(len(samples), int(loud[-1]) * hop + size + margin)
-
-
-def level_db(samples: Samples, rate_hz: int, kind: str) -> float:
-    """A clip's level: its `peak` or `rms` in dB, or its loudness in LUFS.
-
-    Loudness follows ITU-R BS.1770-4 for one channel, its two gates included. Two things it leaves
-    open: a clip shorter than a block of 0.4 s is one block; and the absolute gate, made for
-    programmes at -23 LUFS, is put to the clip with its peak at 1, so that a quiet recording is
-    measured like the same one turned up.
-
-    Raises:
-        ClipError: It is silent, or all of it fails the absolute gate.
-    """
-    peak = float(np.abs(samples).max())
-    if not peak:
-        raise ClipError("content", "silent: it has no level to normalise")
-    scaled = samples.astype(np.float64) / peak
-    level = {"peak": _peak_db, "rms": _rms_db, "lufs": _loudness_db}[kind](scaled, rate_hz)
-    return float(level + 20 * np.log10(peak))
 
 
 def _denoise(samples: Samples, rate_hz: int) -> Samples:
@@ -342,35 +314,6 @@ def _normalise(samples: Samples, rate_hz: int, to: str) -> Samples:
 
 def _fix_length(samples: Samples, count: int) -> Samples:
     return np.pad(samples[:count], (0, max(0, count - len(samples))))
-
-
-def _peak_db(samples: npt.NDArray[np.float64], rate_hz: int) -> float:
-    return float(20 * np.log10(np.abs(samples).max()))
-
-
-def _rms_db(samples: npt.NDArray[np.float64], rate_hz: int) -> float:
-    return float(10 * np.log10(np.mean(samples**2)))
-
-
-def _loudness_db(samples: npt.NDArray[np.float64], rate_hz: int) -> float:
-    """By the package `pyloudnorm`, with the standard's own filters (its "DeMan").
-
-    torchaudio's is 0.12 LU off, clips what it filters, and cannot measure under 0.4 s. The last
-    block reaches up to 50 ms beyond a clip that is no whole number of steps of 0.1 s: it reads up
-    to 0.3 LU too low at 0.45 s, and 0.02 at 3.65 s.
-    """
-    pyloudnorm = import_module("pyloudnorm")  # it has no types
-    block_s = min(LOUDNESS_BLOCK_S, len(samples) / rate_hz)
-    meter = pyloudnorm.Meter(rate_hz, filter_class=LOUDNESS_FILTERS, block_size=block_s)
-    # A zero more: n / rate * rate can round to above n, and then the clip would be refused.
-    loudness = float(meter.integrated_loudness(np.append(samples, 0.0)))
-    if not np.isfinite(loudness):
-        raise ClipError(
-            "content",
-            f"its loudness cannot be measured: with its peak at full scale, all of it still lies "
-            f"below {LOUDNESS_GATES_DB[0]:g} LUFS",
-        )
-    return loudness
 
 
 def _after(conditioning: Conditioning) -> str:

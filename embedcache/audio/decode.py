@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Samples = npt.NDArray[np.float32]
 
+DECODING = {"channels": "mean", "resample": "torchaudio sinc, its defaults"}
+"""What a cache's key says of decoding."""
 MAX_CLIP_S = 3600.0
 RATE_LIMITS_HZ = (1_000, 768_000)
 LARGEST_SAMPLE = 1e6

@@ -124,6 +124,26 @@ def load_encoder(encoder_id: str, layers: str, device: str, dtype: str) -> Encod
     return encoder
 
 
+def require_plain(encoder_id: str, layers: str, dtype: str) -> None:
+    """Refuse what an encoder of one layer that computes in float32 cannot do.
+
+    Raises:
+        UsageError: Another layer or compute dtype is asked for.
+    """
+    if dtype not in ("auto", "float32"):
+        raise UsageError(f"--dtype {dtype}: {encoder_id} computes in float32 only")
+    if layers.strip() not in ("last", "all"):
+        raise UsageError(f"--layers '{layers}': {encoder_id} has one layer; give last")
+
+
+def refuse_tf32() -> None:
+    """Let no GPU round float32 products to 10 bits: not what "float32" in the key says."""
+    import torch
+
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+
+
 def parse_layers(layers: str, depth: int, last: str) -> tuple[str, ...]:
     """Names of the wanted layers, in order.
 

@@ -14,11 +14,18 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from embedcache.encoders import Encoder, EncoderSpec, Frames, Samples, _bands, _pitch
+from embedcache.encoders import (
+    Encoder,
+    EncoderSpec,
+    Frames,
+    Samples,
+    _bands,
+    _pitch,
+    require_plain,
+)
 from embedcache.encoders import _spectral_shape as _shape
 from embedcache.encoders._columns import REACH, Column, slopes
 from embedcache.encoders._pitch import Peaks, PitchConfig
-from embedcache.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,10 +61,7 @@ COLUMNS: tuple[Column, ...] = BASE + DELTAS
 
 def load(encoder_id: str, layers: str, device: str, dtype: str) -> Encoder:
     """The encoder `lld`; it has one layer and computes in float32."""
-    if dtype not in ("auto", "float32"):
-        raise UsageError(f"--dtype {dtype}: {encoder_id} computes in float32 only")
-    if layers.strip() not in ("last", "all"):
-        raise UsageError(f"--layers '{layers}': {encoder_id} has one layer; give last")
+    require_plain(encoder_id, layers, dtype)
     return _Descriptors(encoder_id, device)
 
 

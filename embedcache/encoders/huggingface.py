@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from embedcache.encoders import Encoder, EncoderSpec, Frames, Samples, parse_layers
+from embedcache.encoders import Encoder, EncoderSpec, Frames, Samples, parse_layers, refuse_tf32
 from embedcache.encoders._checkpoints import Checkpoint, load_checkpoint
 from embedcache.encoders._fingerprint import numeric_config, weights_hash
 from embedcache.encoders._layers import WantedLayers, depth, ends_with_its_last_block
@@ -63,15 +63,11 @@ _PROBE_SECONDS = 0.25
 
 def load(encoder_id: str, layers: str, device: str, dtype: str) -> Encoder:
     """An encoder from a preset, a folder or the hub; frames come from its transformer blocks."""
-    import torch
-
     if dtype not in ("auto", *_DTYPES):
         raise UsageError(f"--dtype {dtype}: give auto, {', '.join(_DTYPES)}")
     if dtype == "auto":
         dtype = "float32" if device == "cpu" else "bfloat16"
-    # TF32 rounds float32 products to 10 bits: not what "float32" in the key says.
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
+    refuse_tf32()
     # WavLM's own attention passes a float bias and a boolean mask, which torch deprecates.
     warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask", UserWarning)
     return _Transformer(encoder_id, load_checkpoint(encoder_id), layers, device, dtype)

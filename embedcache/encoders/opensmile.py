@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from embedcache.encoders import Encoder, EncoderSpec, Frames, Samples
+from embedcache.encoders import Encoder, EncoderSpec, Frames, Samples, require_plain
 from embedcache.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
@@ -60,10 +60,7 @@ def load(encoder_id: str, layers: str, device: str, dtype: str) -> Encoder:
     name = encoder_id.partition(":")[2] or DEFAULT_SET
     if name not in GRIDS:
         raise unknown_name("openSMILE set", name, GRIDS)
-    if dtype not in ("auto", "float32"):
-        raise UsageError(f"--dtype {dtype}: {encoder_id} computes in float32 only")
-    if layers.strip() not in ("last", "all"):
-        raise UsageError(f"--layers '{layers}': {encoder_id} has one layer; give last")
+    require_plain(encoder_id, layers, dtype)
     try:
         package = import_module("opensmile")
     except ImportError as error:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from embedcache.encoders import Encoder, EncoderSpec, Frames, Samples
+from embedcache.encoders import Encoder, EncoderSpec, Frames, Samples, refuse_tf32, require_plain
 from embedcache.encoders._weights import hash_tensors
 from embedcache.errors import UsageError
 
@@ -40,15 +40,8 @@ def load(encoder_id: str, layers: str, device: str, dtype: str) -> Encoder:
     It computes in float32 only: bfloat16 was measured to move frames by 1.6 % of their spread, and
     those of the worst channel by 2.8 %.
     """
-    import torch
-
-    if dtype not in ("auto", "float32"):
-        raise UsageError(f"--dtype {dtype}: {encoder_id} computes in float32 only")
-    if layers.strip() not in ("last", "all"):
-        raise UsageError(f"--layers '{layers}': {encoder_id} has one layer; give last")
-    # TF32 rounds float32 products to 10 bits: not what "float32" in the key says.
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
+    require_plain(encoder_id, layers, dtype)
+    refuse_tf32()
     return _Pase(encoder_id, device)
 
 

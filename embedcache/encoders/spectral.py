@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from embedcache.encoders import Encoder, EncoderSpec, Frames, Samples
-from embedcache.errors import UsageError
+from embedcache.encoders import Encoder, EncoderSpec, Frames, Samples, require_plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,10 +34,7 @@ _CHUNK_FRAMES = 16_384
 
 def load(encoder_id: str, layers: str, device: str, dtype: str) -> Encoder:
     """The encoder `logmel` or `mfcc`; it has one layer and computes in float32."""
-    if dtype not in ("auto", "float32"):
-        raise UsageError(f"--dtype {dtype}: {encoder_id} computes in float32 only")
-    if layers.strip() not in ("last", "all"):
-        raise UsageError(f"--layers '{layers}': {encoder_id} has one layer; give last")
+    require_plain(encoder_id, layers, dtype)
     return _Spectral(encoder_id, device)
 
 

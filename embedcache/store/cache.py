@@ -19,7 +19,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from embedcache.atomic import write_whole
-from embedcache.audio.conditioning import DECODING, Conditioning
+from embedcache.audio.conditioning import Conditioning
+from embedcache.audio.decode import DECODING
 from embedcache.errors import SerError, UsageError, disk_errors
 from embedcache.store.key import KeyParts
 from embedcache.store.shard import Skip
