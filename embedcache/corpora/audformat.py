@@ -21,32 +21,28 @@ can run any code. Write `audformat:NAME` to give a database its own name, and so
 from __future__ import annotations
 
 import logging
-import warnings
 from collections import defaultdict
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from embedcache.corpora import Example, clip_ids
+from embedcache.corpora._audformat_columns import Column, Key, load_database, read_columns
 from embedcache.corpora._library import (
     DIMENSIONS,
     as_number,
     as_text,
     fields_of,
     folder_with,
-    import_library,
     majority,
     official_folds,
-    role_of,
     warn_of_missing_files,
 )
 from embedcache.errors import SerError
 from embedcache.utterance import Utterance
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 NAMED = True
 NEEDS = "audformat"
@@ -141,40 +137,7 @@ EXAMPLE = Example(
     },
 )
 
-# A file, and a clip's start and end in it in seconds; no end is the file's.
-_Key = tuple[str, float, "float | None"]
-_KNOWN = frozenset(
-    (*DIMENSIONS, "emotion", "speaker", "gender", "age", "language", "transcription", "text")
-)
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Column:
-    """A table's column.
-
-    Attributes:
-        table: The table's name.
-        name: Its own name.
-        field: What it is about: `emotion` where its scheme is that, whatever its own name.
-        kind: `gold`, `label` or `vote` (one rater's word) for emotions and dimensions, else `fact`.
-        role: Of the split that the table belongs to.
-        values: By clip; None where the row holds nothing.
-        labels: What the scheme says of a value.
-    """
-
-    table: str
-    name: str
-    field: str
-    kind: str
-    role: str | None
-    values: Mapping[_Key, Any]
-    labels: Mapping[Any, Any]
-
-    def get(self, key: _Key) -> Any:
-        """The clip's value, or else its whole file's."""
-        value = self.values.get(key)
-        return self.values.get((key[0], 0.0, None)) if value is None else value
 
 
 def parse(root: Path) -> list[Utterance]:
@@ -187,8 +150,8 @@ def parse(root: Path) -> list[Utterance]:
     folder = folder_with(root, "db.yaml")
     if folder is None:
         return []
-    database = _load(folder)
-    columns = [column for table in database.tables for column in _columns(database, table)]
+    database = load_database(folder)
+    columns = [column for table in database.tables for column in read_columns(database, table)]
     emotions = [c for c in columns if c.field == "emotion" and c.kind != "fact"]
     if not emotions:
         names = ", ".join(f"{c.table}.{c.name}" for c in columns) or "none"
@@ -203,124 +166,8 @@ def parse(root: Path) -> list[Utterance]:
     return clips
 
 
-def _load(folder: Path) -> Any:
-    """The database, from its header and its tables as CSV or Parquet."""
-    audformat = import_library("audformat", "audformat")
-    _check_header(folder / "db.yaml")
-    tables = [p for p in folder.glob("db.*") if p.suffix in (".csv", ".parquet")]
-    named = {path.stem for path in tables}
-    for path in sorted(folder.glob("db.*.pkl")):
-        if path.stem not in named:
-            raise SerError(
-                f"{path} is a pickle, which can run any code as it is read; if you trust it, write "
-                'it as CSV: audformat.Database.load(DIR).save(DIR, storage_format="csv")'
-            )
-    # The library would prefer pickles, so it is shown a folder without them.
-    with TemporaryDirectory(prefix="ser-audformat-") as temporary:
-        for path in (folder / "db.yaml", *tables):
-            (Path(temporary) / path.name).symlink_to(path.resolve())
-        try:
-            with warnings.catch_warnings():
-                # It calls pandas in ways that pandas is going to drop.
-                warnings.filterwarnings("ignore", category=DeprecationWarning, module="audformat")
-                return audformat.Database.load(temporary, load_data=True)
-        except Exception as error:  # a damaged database raises nearly anything in the library
-            reason = str(error).replace(temporary, str(folder)) or type(error).__name__
-            raise SerError(f"{folder} is no database that audformat reads ({reason})") from error
-
-
-def _check_header(path: Path) -> None:
-    """Refuse a header that is no plain YAML: the library's reader would run what is in its tags."""
-    yaml = import_module("yaml")
-    try:
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        header = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SerError(f"{path} is no plain YAML ({' '.join(str(error).split())})") from error
-    fields = header if isinstance(header, dict) else {}
-    (only,) = fields.values() if len(fields) == 1 else (None,)
-    if isinstance(only, dict):  # headers of old stood under the database's name
-        fields = {"name": "", **only}
-    missing = [field for field in ("name", "source", "usage") if field not in fields]
-    if missing:
-        raise SerError(f"{path} is no header of an audformat database: no {', '.join(missing)}")
-
-
-def _columns(database: Any, table_id: str) -> list[_Column]:
-    table = database.tables[table_id]
-    frame = table.get()
-    keys = _keys(frame.index)
-    role = role_of(database.splits[table.split_id].type) if table.split_id else None
-    fields = {name: _field(database, table, name) for name in frame.columns}
-    found = []
-    for name, field in fields.items():
-        scheme_id = table.columns[name].scheme_id
-        missing = frame[name].isna().tolist()
-        values = [
-            None if gone else v for v, gone in zip(frame[name].tolist(), missing, strict=True)
-        ]
-        siblings = [other for other, its_field in fields.items() if its_field == field]
-        found.append(
-            _Column(
-                table=table_id,
-                name=name,
-                field=field,
-                kind=_kind(database, table_id, name, field, siblings),
-                role=role,
-                values=dict(zip(keys, values, strict=True)),
-                labels=_labels(database, scheme_id) if scheme_id else {},
-            )
-        )
-    return found
-
-
-def _keys(index: Any) -> list[_Key]:
-    if index.nlevels == 1:
-        return [(str(file), 0.0, None) for file in index]
-    return [
-        (str(file), start.total_seconds(), None if end != end else end.total_seconds())
-        for file, start, end in index
-    ]
-
-
-def _field(database: Any, table: Any, name: str) -> str:
-    """What a column is about: its scheme's name where that is a field, else its own."""
-    scheme_id = table.columns[name].scheme_id
-    field = next((x.lower() for x in (scheme_id, name) if x and x.lower() in _KNOWN), name)
-    if field == "emotion" and scheme_id:
-        scheme = database.schemes[scheme_id]
-        if scheme.labels is None and scheme.dtype not in ("str", "object"):
-            return name  # a number that only says how strong or how sure
-    return field
-
-
-def _kind(database: Any, table_id: str, name: str, field: str, siblings: Sequence[str]) -> str:
-    """Whose word a column is; `siblings` are the columns of its table about the same."""
-    if field not in ("emotion", *DIMENSIONS):
-        return "fact"
-    rater_id = database.tables[table_id].columns[name].rater_id
-    rater = database.raters[rater_id].type if rater_id else ""
-    if rater == "machine":
-        return "fact"
-    if rater in ("vote", "ground truth") or "gold" in f"{table_id} {rater_id}".lower():
-        return "gold"
-    if len(siblings) == 1 or name.lower() == field:
-        return "label"
-    return "vote" if rater_id or field not in map(str.lower, siblings) else "fact"
-
-
-def _labels(database: Any, scheme_id: str) -> dict[Any, Any]:
-    """What a scheme says of its values, in the header or in a table of its own."""
-    labels = database.schemes[scheme_id].labels
-    if isinstance(labels, str):
-        frame = database.misc_tables[labels].get()
-        rows = frame.astype(object).where(frame.notna(), None).to_dict("index")
-        return dict(rows)
-    return labels if isinstance(labels, dict) else {}
-
-
 def _read_clips(
-    database: Any, folder: Path, columns: Sequence[_Column], emotions: Sequence[_Column]
+    database: Any, folder: Path, columns: Sequence[Column], emotions: Sequence[Column]
 ) -> list[Utterance]:
     languages = list(database.languages or ())
     keys = list(dict.fromkeys(key for column in emotions for key in column.values))
@@ -359,7 +206,7 @@ def _read_clips(
     return clips
 
 
-def _ids(keys: Sequence[_Key]) -> dict[_Key, str]:
+def _ids(keys: Sequence[Key]) -> dict[Key, str]:
     files = list(dict.fromkeys(file for file, _, _ in keys))
     paths = [Path(file).relative_to(Path(file).anchor) for file in files]
     names = dict(zip(files, clip_ids(paths, Path()), strict=True))
@@ -375,9 +222,9 @@ def _seconds(value: float) -> str:
     return f"{value:.9f}".rstrip("0").rstrip(".")
 
 
-def _roles(keys: Sequence[_Key], emotions: Sequence[_Column]) -> dict[_Key, str]:
+def _roles(keys: Sequence[Key], emotions: Sequence[Column]) -> dict[Key, str]:
     """Each clip's split; none where its tables belong to several."""
-    found: dict[_Key, set[str]] = defaultdict(set)
+    found: dict[Key, set[str]] = defaultdict(set)
     for column in emotions:
         if column.role:
             for key in column.values:
@@ -393,7 +240,7 @@ def _roles(keys: Sequence[_Key], emotions: Sequence[_Column]) -> dict[_Key, str]
 
 
 def _emotion(
-    key: _Key, emotions: Sequence[_Column]
+    key: Key, emotions: Sequence[Column]
 ) -> tuple[str | None, dict[str, float], dict[str, str]]:
     """A clip's label, its votes, and other emotions by the column that gives them."""
     given = [(c, _word(c, c.values[key])) for c in emotions if key in c.values]
@@ -412,7 +259,7 @@ def _emotion(
     return label, votes, other
 
 
-def _word(column: _Column, value: Any) -> str | None:
+def _word(column: Column, value: Any) -> str | None:
     """An emotion; a number by what its scheme says of it."""
     told = column.labels.get(value) if column.labels else None
     if isinstance(value, int) and told:
@@ -421,7 +268,7 @@ def _word(column: _Column, value: Any) -> str | None:
     return text.lower() if text else None
 
 
-def _facts(key: _Key, columns: Sequence[_Column]) -> dict[str, Any]:
+def _facts(key: Key, columns: Sequence[Column]) -> dict[str, Any]:
     """All that is known of a clip, by field or by column."""
     row: dict[str, Any] = {}
     told: dict[str, Any] = {}
