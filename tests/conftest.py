@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from embedcache.request import ExtractConfig
 from tests.material import real_data, write_clips
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does, before torch
@@ -30,6 +31,12 @@ def urdu() -> Path:
 @pytest.fixture
 def clips(tmp_path: Path) -> Path:
     return write_clips(tmp_path / "clips", 12)
+
+
+@pytest.fixture
+def config(clips: Path, tmp_path: Path) -> ExtractConfig:
+    """An extraction of the clips, about one of them in each shard."""
+    return ExtractConfig(corpus="folder", root=clips, cache_dir=tmp_path / "cache", shard_mb=0.01)
 
 
 @pytest.fixture

@@ -10,18 +10,12 @@ import pytest
 import soundfile
 
 from embedcache.errors import SerError, UsageError
-from embedcache.estimate import describe_estimate, estimate
 from embedcache.extract import extract, run_and_describe
-from embedcache.request import ExtractConfig, parse_worker, resolve_device
+from embedcache.request import ExtractConfig
 from embedcache.store.inventory import take_inventory
 from embedcache.store.reader import CacheReader
 from embedcache.store.verify import verify
 from tests.material import noise, real_data, write_clips
-
-
-@pytest.fixture
-def config(clips: Path, tmp_path: Path) -> ExtractConfig:
-    return ExtractConfig(corpus="folder", root=clips, cache_dir=tmp_path / "cache", shard_mb=0.01)
 
 
 def shards(folder: Path) -> dict[str, bytes]:
@@ -272,24 +266,6 @@ def test_a_cache_begun_with_other_versions_is_said(
     assert "may differ in their last bits" in caplog.text
 
 
-def test_the_estimate_is_what_the_extraction_then_does(config: ExtractConfig) -> None:
-    before = estimate(config)
-    assert (before.utterances, before.to_encode) == (12, 12)
-    done = extract(config)
-    reader = CacheReader(done.folder)
-    stored = sum(reader.frames(u.id, 0).nbytes for u in reader.utterances)
-    assert before.frames_bytes == stored
-    assert before.hours * 3600 == pytest.approx(done.encoded_s)
-    after = estimate(config)
-    assert (after.to_encode, after.encode_s) == (0, 0.0)
-    assert "12 utterances" in describe_estimate(config)
-
-
-def test_a_dry_run_makes_no_cache(config: ExtractConfig) -> None:
-    estimate(config)
-    assert not list(config.cache_dir.glob("*/*/meta.json"))
-
-
 def test_what_was_not_encoded_is_said_by_reason(
     config: ExtractConfig, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -298,41 +274,6 @@ def test_what_was_not_encoded_is_said_by_reason(
     folder, complete = run_and_describe(config)
     assert folder.is_dir() and not complete
     assert "not encoded: sad/a and 1 more: the file is empty (0 bytes)" in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"store_dtype": "int8"}, "--store-dtype int8: give float16 or float32"),
-        ({"shard_mb": 0.0}, "--shard-mb 0: give a number above 0"),
-        ({"max_seconds": float("nan")}, "--max-seconds nan: give a number above 0"),
-        ({"limit": -1}, "--limit -1"),
-        ({"worker": (2, 2)}, "--worker 2/2: give I/N"),
-    ],
-)
-def test_settings_that_cannot_be(change: dict[str, object], words: str) -> None:
-    with pytest.raises(UsageError, match=words):
-        ExtractConfig(corpus="folder", root=Path(), **change)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("text", ["", "1", "a/b", "1/", "-1/2"])
-def test_workers_that_cannot_be(text: str) -> None:
-    with pytest.raises(UsageError, match="give I/N, such as 0/4"):
-        parse_worker(text)
-
-
-def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
-    assert resolve_device("auto") == resolve_device("cpu") == "cpu"
-    with pytest.raises(UsageError, match="torch sees 0 GPUs here"):
-        resolve_device("cuda")
-    for device in ("tpu", "cpu:0", "cuda:", "cuda:x"):
-        with pytest.raises(UsageError, match="give auto, cpu, cuda"):
-            resolve_device(device)
-    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
-    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
-    assert (resolve_device("auto"), resolve_device("cuda:1")) == ("cuda", "cuda:1")
 
 
 @pytest.mark.parametrize(

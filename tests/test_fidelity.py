@@ -16,11 +16,6 @@ from embedcache.store.reader import CacheReader
 from tests.material import noise, write_clips
 
 
-@pytest.fixture
-def config(clips: Path, tmp_path: Path) -> ExtractConfig:
-    return ExtractConfig(corpus="folder", root=clips, cache_dir=tmp_path / "cache", shard_mb=0.05)
-
-
 def test_float32_storage_of_float32_frames_is_exact(config: ExtractConfig) -> None:
     done = extract(replace(config, store_dtype="float32"))
     assert done.fidelity == {"rows": 12, "clips": 4, "rms": 0.0, "worst": 0.0}

@@ -26,11 +26,6 @@ from tests.material import noise
 VIEWS = ("speed=0.9", "noise=20")
 
 
-@pytest.fixture
-def config(clips: Path, tmp_path: Path) -> ExtractConfig:
-    return ExtractConfig(corpus="folder", root=clips, cache_dir=tmp_path / "cache", shard_mb=0.05)
-
-
 def shards(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.glob("shards/*"))}
 
