@@ -129,14 +129,17 @@ def run_and_describe(config: ExtractConfig) -> tuple[Path, bool]:
     for reason, names in _by_reason(done.skips)[:_SHOWN_REASONS]:
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         _log.warning("not encoded: %s%s: %s", names[0], more, reason)
-    speed = done.encoded_s / done.encode_s if done.encode_s else 0.0
+    speed = ""
+    if done.encoded:
+        times = done.encoded_s / done.encode_s
+        told = f"{times:,.0f}" if times >= 1 else f"{times:.2f}"
+        speed = f" ({done.encoded_s / 60:.1f} min of audio, {told} times real time)"
     _log.info(
-        "%d utterances: %d contents encoded now (%.1f min of audio, %s times real time), "
-        "%d skipped; start %.1f s, hashing %.1f s, encoding %.1f s",
+        "%d utterances: %d contents encoded now%s, %d skipped; start %.1f s, hashing %.1f s, "
+        "encoding %.1f s",
         done.utterances,
         done.encoded,
-        done.encoded_s / 60,
-        f"{speed:,.0f}" if speed >= 1 else f"{speed:.2f}",
+        speed,
         len(done.skips),
         done.load_s,
         done.identify_s,

@@ -30,9 +30,11 @@ def plot_history(history: pd.DataFrame, title: str) -> Figure:
     accuracy.set_ylabel("unweighted accuracy (validation)")
     accuracy.set_ylim(0, 1)
     models = len(history[["fold", "seed"]].drop_duplicates())
-    accuracy.set_title(f"median and middle half of {models} models", fontsize=8)
+    shown = "one model" if models == 1 else f"median and middle half of {models} models"
+    accuracy.set_title(shown, fontsize=8)
     for axes in (losses, accuracy):
         axes.set_xlabel("epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.spines[["top", "right"]].set_visible(False)
     return figure
 
