@@ -61,15 +61,21 @@ def ahead(
 
 
 class Behind:
-    """Do things in order in a thread of their own, a few behind whoever asks for them.
+    """Do things in threads of their own, begun in order, a few behind whoever asks for them.
 
     A context, which ends when everything is done. The first exception comes out of a later `do`, or
-    of the context's end; nothing is done after it. Where the context ends by an error of its own,
+    of the context's end; nothing is begun after it. Where the context ends by an error of its own,
     what was asked for is still done, and an exception of that is logged.
     """
 
-    def __init__(self, depth: int) -> None:
-        self._pool = ThreadPoolExecutor(1, "behind")
+    def __init__(self, depth: int, workers: int = 1) -> None:
+        """Start idle.
+
+        Args:
+            depth: The most things that are asked for and not done.
+            workers: How many threads.
+        """
+        self._pool = ThreadPoolExecutor(workers, "behind")
         self._begun: deque[Future[object]] = deque()
         self._depth = depth
         self._failed = False

@@ -6,7 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from embedcache.encode import EncodeConfig, encode_clips
+from embedcache.batches import EncodeConfig
+from embedcache.encode import encode_clips
 from embedcache.request import (
     clip_of,
     find_serving,

@@ -216,7 +216,9 @@ def _plan(
 ) -> None:
     """Plan what no earlier plan holds; where another process plans first, plan what is left.
 
-    No shard holds two views: whoever reads the originals alone does not open the others.
+    No shard holds two views: whoever reads the originals alone does not open the others. Clips of
+    similar length share a shard, since they share batches then and hardly need padding; the longest
+    come first, so that what memory does not hold shows at once.
     """
     while new := take_inventory(folder).unplanned(by_id):
         rows: dict[str, list[tuple[str, str, int]]] = defaultdict(list)
@@ -224,6 +226,8 @@ def _plan(
             clip = clip_of(by_id[content], config)
             row = content, clip.utterance.name, frames_bytes(clip, spec, meta.parts)
             rows[clip.utterance.view].append(row)
+        for own in rows.values():
+            own.sort(key=lambda row: -row[2])  # stable: equal ones stay in the corpus's order
         shard_bytes = round(config.shard_mb * 1e6)
         if add_plan(folder, [shard for own in rows.values() for shard in deal(own, shard_bytes)]):
             return

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from embedcache.encode import EncodeConfig, encode_clips
+from embedcache.batches import EncodeConfig
+from embedcache.encode import encode_clips
 from embedcache.encoders import load_encoder
 from embedcache.errors import ClipError
 from embedcache.request import clip_of, resolve_device

@@ -17,14 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embedcache.ahead import Behind, ahead
-from embedcache.encode import (
-    EncodeConfig,
-    batch_limits,
-    decode_clip,
-    encode_decoded,
-    limited,
-    make_batches,
-)
+from embedcache.batches import EncodeConfig, batch_limits, limited, make_batches
+from embedcache.encode import decode_clip, encode_groups
 from embedcache.errors import ClipError
 from embedcache.request import clip_of, resolve_device
 from embedcache.store.claims import Claims
@@ -36,8 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from embedcache.encode import Clip, Decoded, StoredFrames
+    from embedcache.encode import Clip, Decoded
     from embedcache.encoders import Encoder
+    from embedcache.fetch import Fetched
     from embedcache.request import ExtractConfig
     from embedcache.store.cache import Meta
     from embedcache.store.contents import Content
@@ -45,8 +40,8 @@ if TYPE_CHECKING:
 
 _WRITES = 2  # shards that wait to be written, at most
 _POLL_S = 0.2
-_AHEAD_S = 600.0  # seconds of audio that are decoded ahead: 38 MB at 16 kHz
-_MOST_DECODERS = 8
+_AHEAD_S = 4800.0  # seconds of audio that are decoded ahead: 307 MB at 16 kHz
+_MOST_WORKERS = 8
 
 _log = logging.getLogger(__name__)
 
@@ -156,13 +151,14 @@ def _fill(
         opened, batch = item
         return sum(opened.clips[i].seconds or encoding.max_seconds for i in batch)
 
+    workers = _workers(resolve_device(job.config.device))
     batches = _batches(job, shards, encoder, encoding)
-    workers = _decoders(resolve_device(job.config.device))
     decoding = ahead(decode, batches, workers, 2 * workers + 2, cost_s, _AHEAD_S)
-    with Behind(_WRITES) as writer:
+    groups = ((opened, decoded) for (opened, _), decoded in decoding)
+    with Behind(_WRITES, workers) as writer:
         try:
-            for (opened, _), decoded in decoding:
-                for position, found in encode_decoded(encoder, decoded, encoding, dtype):
+            for opened, encoded in encode_groups(encoder, groups, encoding, dtype):
+                for position, found in encoded.items():
                     _take(job, opened, position, found)
                     tick()
                 opened.left -= 1
@@ -174,13 +170,13 @@ def _fill(
             stop.set()
 
 
-def _decoders(device: str) -> int:
-    """Threads that decode: on a CPU one beside the encoder's own, else some of the cores."""
+def _workers(device: str) -> int:
+    """Threads that decode, and that write: beside a CPU's encoder one, else some of the cores."""
     if device == "cpu":
         return 1
     allowed = getattr(os, "sched_getaffinity", None)
     cores = len(allowed(0)) if allowed else os.cpu_count() or 1
-    return min(_MOST_DECODERS, cores)
+    return min(_MOST_WORKERS, cores)
 
 
 def _batches(
@@ -202,7 +198,7 @@ def _batches(
             yield opened, [positions[i] for i in batch]
 
 
-def _take(job: Job, opened: _Open, position: int, found: StoredFrames | ClipError) -> None:
+def _take(job: Job, opened: _Open, position: int, found: Fetched) -> None:
     """Keep a clip's frames, or why it has none."""
     content, utterance = opened.shard.rows[position]
     try:

@@ -9,6 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
+
+from embedcache.encoders import Encoder
 
 RATE_HZ = 16_000
 REPOSITORY = Path(__file__).parents[1]
@@ -36,6 +39,12 @@ def noise(seconds: float, seed: int, rate_hz: int = RATE_HZ) -> np.ndarray:
     count = round(seconds * rate_hz)
     swell = 0.5 + 0.5 * np.sin(np.arange(count) * 2 * np.pi * 3 / rate_hz)
     return (0.1 * rng.standard_normal(count) * swell).astype(np.float32)
+
+
+def encoded(encoder: Encoder, clips: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Frames of clips that share a batch, float32 [L, T, D] each, NaN or not."""
+    frames = encoder.encode(clips)
+    return [np.asarray(one.float() if isinstance(one, torch.Tensor) else one) for one in frames]
 
 
 def tone(hz: float, seconds: float = 1.0, rate_hz: int = RATE_HZ, peak: float = 0.3) -> np.ndarray:

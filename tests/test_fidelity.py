@@ -42,13 +42,13 @@ def test_a_planted_error_is_found_at_its_size(
     config: ExtractConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Frames that are stored 1 % too large differ by 1 %."""
-    from embedcache.encode import to_storage
+    from embedcache.fetch import fetch
 
-    def enlarge(frames: np.ndarray, dtype: np.dtype) -> np.ndarray:  # type: ignore[type-arg]
-        factor = 1.01 if dtype == np.float16 else 1.0
-        return to_storage(frames * np.float32(factor), dtype)
+    def enlarge(frames: list[np.ndarray], dtype: np.dtype) -> object:  # type: ignore[type-arg]
+        factor = np.float32(1.01 if dtype == np.float16 else 1.0)
+        return fetch([one * factor for one in frames], dtype)
 
-    monkeypatch.setattr("embedcache.encode.to_storage", enlarge)
+    monkeypatch.setattr("embedcache.encode.fetch", enlarge)
     fidelity = extract(config).fidelity
     assert fidelity
     assert fidelity["rms"] == pytest.approx(0.01, rel=0.05)
@@ -112,7 +112,8 @@ def test_frames_that_are_all_zero_have_none(
     config: ExtractConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "embedcache.encode.to_storage", lambda frames, dtype: np.zeros_like(frames, dtype)
+        "embedcache.encode.fetch",
+        lambda frames, dtype: lambda: [np.zeros_like(one, dtype) for one in frames],
     )
     assert extract(config).fidelity is None
 

@@ -21,7 +21,7 @@ from embedcache.store.plan import read_plans
 from embedcache.store.reader import CacheReader
 from embedcache.store.verify import verify
 from tests.conftest import Ser
-from tests.material import noise
+from tests.material import encoded, noise
 
 VIEWS = ("speed=0.9", "noise=20")
 
@@ -51,7 +51,7 @@ def test_a_view_holds_the_frames_of_the_augmented_audio(config: ExtractConfig) -
         samples = read_clip(view.path, 0.0, None, 16_000)
         content = reader._contents[view.id, view.view]
         heard = augment(samples, 16_000, view.view, int(content, 16))
-        ((wanted,),) = encoder.encode([encoder.prepare(heard)])
+        ((wanted,),) = encoded(encoder, [encoder.prepare(heard)])
         found = reader.frames(view.id, 0, view.view)
         np.testing.assert_array_equal(found, wanted.astype(np.float16))
         assert reader.frame_count(view.id, view.view) == len(found)

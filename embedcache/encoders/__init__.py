@@ -26,6 +26,8 @@ from embedcache.plugins import Plugin, plugins
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import torch
+
 Samples = npt.NDArray[np.float32]
 Frames = npt.NDArray[np.float32]
 
@@ -94,15 +96,19 @@ class Encoder(Protocol):
         """What is done to a whole clip before it is cut into windows or padded: [samples]."""
         ...
 
-    def encode(self, clips: Sequence[Samples]) -> list[Frames]:
+    def encode(self, clips: Sequence[Samples]) -> Sequence[Frames] | Sequence[torch.Tensor]:
         """Frames of each clip, which are the same whichever clips share the batch.
 
         Args:
             clips: Prepared, mono, at the encoder's rate, each with one frame at least and no longer
                 than the spec's longest; of one length unless the spec says that it pads.
 
+        Returns:
+            float32 arrays; or tensors in the compute dtype, on a GPU if they were computed there,
+            which is then not waited for.
+
         Shape:
-            clips: [samples] each. Output: [L, T, D] each, float32.
+            clips: [samples] each. Output: [L, T, D] each.
         """
         ...
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from embedcache.encoders._padded_batch import padded_batch
 from embedcache.errors import SerError
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class StackedMels:
 
     longest = None
 
-    def __init__(self, config: Any, extractor: Any, encoder_id: str) -> None:
+    def __init__(self, config: Any, extractor: Any, encoder_id: str, device: str) -> None:
         """Check that the feature extractor gives what the model takes.
 
         Raises:
@@ -44,7 +45,7 @@ class StackedMels:
                 f"{mels} mel energies a frame, its config.json takes "
                 f"{config.feature_projection_input_dim}; one of them is another model's"
             )
-        self._extractor = extractor
+        self._extractor, self._device = extractor, device
         self.hop = _HOP * stack
         self.receptive = len(extractor.window) + _HOP * (stack - 1)
         self.settings = {"features": {"num_mel_bins": mels, "stride": stack}}
@@ -55,15 +56,8 @@ class StackedMels:
 
     def arguments(self, clips: Sequence[Samples]) -> dict[str, Any]:
         """The model's arguments: zero-padded features [B, T, mels], and a mask where T differs."""
-        import torch
-
-        features = [torch.from_numpy(self._features(clip)) for clip in clips]
-        lengths = [len(one) for one in features]
-        batch = torch.nn.utils.rnn.pad_sequence(features, batch_first=True)
-        if len(set(lengths)) == 1:
-            return {"input_features": batch}
-        mask = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
-        return {"input_features": batch, "attention_mask": mask.long()}
+        batch, mask = padded_batch([self._features(clip) for clip in clips], self._device)
+        return {"input_features": batch, **mask}
 
     def _features(self, clip: Samples) -> npt.NDArray[np.float32]:
         """[samples] -> [T, stack * mels].

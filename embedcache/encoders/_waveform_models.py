@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from embedcache.encoders._padded_batch import padded_batch
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -28,8 +30,9 @@ class Waveforms:
 
     longest = None
 
-    def __init__(self, config: Any, extractor: Any) -> None:
+    def __init__(self, config: Any, extractor: Any, device: str) -> None:
         """Read the grid off the model's configuration, the rest off its feature extractor."""
+        self._device = device
         self.rate_hz = int(extractor.sampling_rate)
         self.hop = prod(config.conv_stride)
         self.receptive = receptive(config.conv_kernel, config.conv_stride)
@@ -45,16 +48,8 @@ class Waveforms:
 
     def arguments(self, clips: Sequence[Samples]) -> dict[str, Any]:
         """The model's arguments: zero-padded samples [B, samples], and a mask where they differ."""
-        import torch
-
-        lengths = [len(clip) for clip in clips]
-        batch = torch.zeros(len(clips), max(lengths))
-        for row, clip in zip(batch, clips, strict=True):
-            row[: len(clip)] = torch.from_numpy(clip)
-        if len(set(lengths)) == 1:
-            return {"input_values": batch}
-        mask = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
-        return {"input_values": batch, "attention_mask": mask.long()}
+        batch, mask = padded_batch(clips, self._device)
+        return {"input_values": batch, **mask}
 
 
 def receptive(kernels: Sequence[int], strides: Sequence[int]) -> int:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from embedcache.encoders import Encoder, EncoderSpec, Frames, Samples, parse_layers, refuse_tf32
+from embedcache.encoders import Encoder, EncoderSpec, Samples, parse_layers, refuse_tf32
 from embedcache.encoders._checkpoints import Checkpoint, load_checkpoint
 from embedcache.encoders._fingerprint import numeric_config, weights_hash
 from embedcache.encoders._layers import WantedLayers, depth, ends_with_its_last_block
@@ -24,6 +24,8 @@ from embedcache.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import torch
 
 IDS = {
     "random:wav2vec2-tiny": "wav2vec2 with 2 blocks of width 64, untrained: for demonstrations",
@@ -112,27 +114,24 @@ class _Transformer:
         """A whole clip as the checkpoint's feature extractor scales it."""
         return self._input.prepare(clip)
 
-    def encode(self, clips: Sequence[Samples]) -> list[Frames]:
-        """Frames of each clip at the wanted layers: [L, T, D]."""
+    def encode(self, clips: Sequence[Samples]) -> list[torch.Tensor]:
+        """Frames of each clip at the wanted layers, where the model is: [L, T, D]."""
         import torch
 
         lengths = [len(clip) for clip in clips]
         counts = [self.spec.frame_count(length) for length in lengths]
         with torch.inference_mode(), self._padding.of(lengths, counts, self._device):
             hidden = self._layers.run(self._arguments(clips))
-        shape = len(self.spec.layers), self.spec.dim
-        found = [np.empty((shape[0], count, shape[1]), np.float32) for count in counts]
-        for place, name in enumerate(self.spec.layers):
-            layer = hidden.pop(name).float().cpu().numpy()  # [B, T, D]
-            for frames, states, count in zip(found, layer, counts, strict=True):
-                frames[place] = states[:count]
-        return found
+            stacked = torch.stack([hidden.pop(name) for name in self.spec.layers])  # [L, B, T, D]
+        return [stacked[:, i, :count] for i, count in enumerate(counts)]
 
     def _arguments(self, clips: Sequence[Samples]) -> dict[str, Any]:
         """The model's arguments on its device: what is counted stays whole, the rest is cast."""
         given = self._input.arguments(clips)
         return {
-            name: tensor.to(self._device, self._dtype if tensor.is_floating_point() else None)
+            name: tensor.to(self._device, non_blocking=True).to(
+                self._dtype if tensor.is_floating_point() else tensor.dtype
+            )
             for name, tensor in given.items()
         }
 
@@ -143,10 +142,10 @@ def _input(
     """What stands between samples and the model."""
     config = source.model.config
     if config.model_type == "wav2vec2-bert":
-        return StackedMels(config, source.extractor, encoder_id)
+        return StackedMels(config, source.extractor, encoder_id, device)
     if config.model_type == "whisper":
         return PaddedMels(config, source.extractor, encoder_id, device)
-    return Waveforms(config, source.extractor)
+    return Waveforms(config, source.extractor, device)
 
 
 def _cast(model: Any, device: Any, dtype: Any) -> None:

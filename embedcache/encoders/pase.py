@@ -19,12 +19,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from embedcache.encoders import Encoder, EncoderSpec, Frames, Samples, refuse_tf32, require_plain
+from embedcache.encoders import Encoder, EncoderSpec, Samples, refuse_tf32, require_plain
 from embedcache.encoders._weights import hash_tensors
 from embedcache.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import torch
 
 IDS = {
     "pase:FILE": "PASE from its authors' PASE.ckpt: 100 values every 10 ms",
@@ -94,8 +96,8 @@ class _Pase:
         """Nothing: the level is the clip's own."""
         return clip
 
-    def encode(self, clips: Sequence[Samples]) -> list[Frames]:
-        """Frames of each clip: [1, T, D]."""
+    def encode(self, clips: Sequence[Samples]) -> list[torch.Tensor]:
+        """Frames of each clip, where the network is: [1, T, D]."""
         import torch
 
         lengths = sorted({len(clip) for clip in clips})
@@ -109,5 +111,4 @@ class _Pase:
         batch = torch.from_numpy(np.stack(clips)[:, None])  # [B, 1, samples]
         with torch.inference_mode():
             output = self._network(batch.to(self._device))  # [B, D, T]
-        frames: Frames = output.mT.contiguous().cpu().numpy()
-        return list(frames[:, None])
+        return list(output.mT[:, None])

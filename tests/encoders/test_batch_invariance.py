@@ -18,6 +18,7 @@ from tests.encoders.tiny_models import (
     reference,
     save,
 )
+from tests.material import encoded
 
 LEAKY = [
     "wav2vec2, base",
@@ -37,7 +38,7 @@ def differences(folder: Path, model: Any, extractor: Any) -> list[float]:
     encoder = load_encoder(str(folder), "all", "cpu", "float32")
     clips = [clip for clip in CLIPS if encoder.spec.frame_count(len(clip))]
     assert encoder.spec.pads
-    together = encoder.encode([encoder.prepare(clip) for clip in clips])
+    together = encoded(encoder, [encoder.prepare(clip) for clip in clips])
     found = []
     for clip, frames in zip(clips, together, strict=True):
         alone = reference(model, extractor, clip, encoder.spec.layers)
@@ -78,14 +79,14 @@ def test_clips_of_one_length_need_no_padding(tmp_path: Path, name: str) -> None:
     save(tmp_path, TINY[name])
     encoder = load_encoder(str(tmp_path), "last", "cpu", "float32")
     pair = [CLIPS[-2], CLIPS[-2][::-1].copy()]
-    together = encoder.encode(pair)
+    together = encoded(encoder, pair)
     for clip, frames in zip(pair, together, strict=True):
-        np.testing.assert_allclose(frames, encoder.encode([clip])[0], atol=1e-5)
+        np.testing.assert_allclose(frames, encoded(encoder, [clip])[0], atol=1e-5)
 
 
 def test_padding_is_forgotten_once_a_batch_is_done(tmp_path: Path) -> None:
     save(tmp_path, Tiny("wav2vec2"))
     encoder = load_encoder(str(tmp_path), "last", "cpu", "float32")
-    before = encoder.encode(CLIPS[-1:])[0]
-    encoder.encode(CLIPS)
-    np.testing.assert_array_equal(encoder.encode(CLIPS[-1:])[0], before)
+    before = encoded(encoder, CLIPS[-1:])[0]
+    encoded(encoder, CLIPS)
+    np.testing.assert_array_equal(encoded(encoder, CLIPS[-1:])[0], before)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from embedcache.encode import windows
+from embedcache.batches import windows
 from embedcache.encoders import _bands, _pitch, descriptors, load_encoder
 from embedcache.encoders import _spectral_shape as shape
 from embedcache.encoders.descriptors import BASE, COLUMNS, HOP, MIDDLE, RATE_HZ, WINDOW

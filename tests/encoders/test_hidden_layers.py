@@ -13,6 +13,7 @@ from transformers import AutoConfig
 
 from embedcache.encoders import load_encoder
 from tests.encoders.tiny_models import CLIPS, DEPTH, TINY, save
+from tests.material import encoded
 
 FAMILIES = [
     "wav2vec2, base",
@@ -44,7 +45,7 @@ class Census:
 def census(folder: Path, layers: str) -> Census:
     encoder: Any = load_encoder(str(folder), layers, "cpu", "float32")
     found = Census(encoder._layers._blocks)
-    encoder.encode(CLIPS[-1:])
+    encoded(encoder, CLIPS[-1:])
     return found
 
 
@@ -71,11 +72,11 @@ def test_a_choice_of_layers_is_those_layers_of_all(tmp_path: Path, name: str) ->
     save(tmp_path, TINY[name])
     everything = load_encoder(str(tmp_path), "all", "cpu", "float32")
     layers = everything.spec.layers
-    frames = everything.encode(CLIPS[-2:])
+    frames = encoded(everything, CLIPS[-2:])
     for choice in ("0", "2", "1,0", "last", "last,0"):
         encoder = load_encoder(str(tmp_path), choice, "cpu", "float32")
         places = [layers.index(name) for name in encoder.spec.layers]
-        for some, all_layers in zip(encoder.encode(CLIPS[-2:]), frames, strict=True):
+        for some, all_layers in zip(encoded(encoder, CLIPS[-2:]), frames, strict=True):
             np.testing.assert_array_equal(some, all_layers[places])
 
 
@@ -108,7 +109,7 @@ def test_a_checkpoint_that_asks_for_everything_gets_what_is_wanted(tmp_path: Pat
     assert census(tmp_path, "last").most <= 2
     greedy = load_encoder(str(tmp_path), "last", "cpu", "float32")
     assert greedy.spec == plain.spec
-    np.testing.assert_array_equal(greedy.encode(CLIPS[-1:]), plain.encode(CLIPS[-1:]))
+    np.testing.assert_array_equal(encoded(greedy, CLIPS[-1:]), encoded(plain, CLIPS[-1:]))
 
 
 def deep(name: str, blocks: int) -> dict[str, int]:

@@ -22,6 +22,7 @@ from tests.encoders.tiny_models import (
     reference,
     save,
 )
+from tests.material import encoded
 
 SECOND = CLIPS[-2]
 BASE_NAMES = sorted({tiny.model_type: name for name, tiny in TINY.items()}.values())
@@ -55,7 +56,7 @@ def test_the_vector_that_only_training_uses_is_no_part_of_it(tmp_path: Path) -> 
 def test_checkpoints_in_half_precision_are_loaded(tmp_path: Path, dtype: torch.dtype) -> None:
     save(tmp_path, "wav2vec2").to(dtype).save_pretrained(tmp_path)
     encoder = load_encoder(str(tmp_path), "all", "cpu", "float32")
-    assert encoder.encode([SECOND])[0].shape == (4, 49, 32)
+    assert encoded(encoder, [SECOND])[0].shape == (4, 49, 32)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +117,7 @@ def test_half_precision_is_near_and_says_so(tmp_path: Path, name: str, dtype: st
     half = load_encoder(str(tmp_path), "all", "cpu", dtype)
     assert half.spec.dtype == dtype
     clips = [exact.prepare(clip) for clip in CLIPS[-3:]]
-    for a, b in zip(half.encode(clips), exact.encode(clips), strict=True):
+    for a, b in zip(encoded(half, clips), encoded(exact, clips), strict=True):
         assert largest_difference(a, b) < 0.05
 
 
@@ -195,7 +196,7 @@ def test_models_with_a_head_give_their_encoder(tmp_path: Path, name: str, head: 
     inner = model if whisper else getattr(model, model.base_model_prefix)
     extractor = extractor_of(model.config)
     alone = reference(inner, extractor, SECOND, encoder.spec.layers)
-    frames = encoder.encode([encoder.prepare(SECOND)])[0]
+    frames = encoded(encoder, [encoder.prepare(SECOND)])[0]
     assert largest_difference(frames, alone) <= 1e-5
     assert encoder.spec.trained is True
 
@@ -265,7 +266,7 @@ def test_configurations_that_make_no_model(tmp_path: Path, change: dict[str, Any
 def test_an_adapter_does_not_change_the_frames(tmp_path: Path) -> None:
     save(tmp_path, "wav2vec2", add_adapter=True, num_adapter_layers=1)
     encoder = load_encoder(str(tmp_path), "last", "cpu", "float32")
-    assert encoder.encode([SECOND])[0].shape == (1, 49, 32)
+    assert encoded(encoder, [SECOND])[0].shape == (1, 49, 32)
 
 
 def test_a_hub_id_offline_fails_at_once_and_says_what_there_is(

@@ -22,7 +22,7 @@ from tests.encoders.tiny_models import (
     reference,
     save,
 )
-from tests.material import noise
+from tests.material import encoded, noise
 
 BERT = TINY["wav2vec2-bert, relative_key"]
 RATE_HZ = 16_000
@@ -42,7 +42,7 @@ def test_the_grid(tmp_path: Path, tiny: Tiny, samples: int, frames: int) -> None
     assert encoder.spec.frame_count(samples) == frames
     assert (encoder.spec.hop, encoder.spec.rate_hz, encoder.spec.frame_hz) == (320, RATE_HZ, 50)
     if frames:
-        assert encoder.encode([noise(samples / RATE_HZ, 1)])[0].shape == (1, frames, 32)
+        assert encoded(encoder, [noise(samples / RATE_HZ, 1)])[0].shape == (1, frames, 32)
 
 
 def test_without_its_mask_wav2vec2_bert_gives_one_frame_too_many(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_whispers_frames_depend_on_the_silence_behind(tmp_path: Path) -> None:
     save(tmp_path / "long", "whisper")
     save(tmp_path / "short", "whisper", max_source_positions=50)
     frames = [
-        load_encoder(str(tmp_path / name), "last", "cpu", "float32").encode(CLIPS[-3:-1])[0]
+        encoded(load_encoder(str(tmp_path / name), "last", "cpu", "float32"), CLIPS[-3:-1])[0]
         for name in ("long", "short")
     ]
     assert frames[0].shape == frames[1].shape
@@ -104,7 +104,7 @@ def test_the_feature_extractors_settings_are_honoured_and_in_the_key(
         alone = reference(model, extractor, clip, other.spec.layers)[
             :, : len(clip) // other.spec.hop
         ]
-        frames = other.encode([other.prepare(clip)])[0][:, : alone.shape[1]]
+        frames = encoded(other, [other.prepare(clip)])[0][:, : alone.shape[1]]
         assert largest_difference(frames, alone[:, : frames.shape[1]]) <= 1e-5
     key = [(spec.config, spec.rate_hz) for spec in (usual.spec, other.spec)]
     assert key[0] != key[1]
@@ -158,7 +158,7 @@ def test_noise_that_training_adds_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "preprocessor_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"dither": 0.1}))
     encoder = load_encoder(str(tmp_path), "last", "cpu", "float32")
-    np.testing.assert_array_equal(*(encoder.encode(CLIPS[-1:])[0] for _ in range(2)))
+    np.testing.assert_array_equal(*(encoded(encoder, CLIPS[-1:])[0] for _ in range(2)))
 
 
 def test_whispers_decoder_is_no_part_of_the_key(tmp_path: Path) -> None:

@@ -12,13 +12,14 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from embedcache.encode import Clip, EncodeConfig, encode_clips
+from embedcache.batches import EncodeConfig
+from embedcache.encode import Clip, encode_clips
 from embedcache.encoders import _pase_network as net
 from embedcache.encoders import find_family, load_encoder
 from embedcache.encoders._pase_checkpoint import random_network
 from embedcache.errors import SerError, UsageError
 from embedcache.utterance import Utterance
-from tests.material import noise
+from tests.material import encoded, noise
 
 VARIANTS = ("pase", "pase+")
 both = pytest.mark.parametrize("variant", VARIANTS)
@@ -47,8 +48,8 @@ def test_a_frame_for_every_hop_of_all_lengths(
 def test_clips_of_one_length_do_not_see_each_other(variant: str, samples: int) -> None:
     encoder = load_encoder(f"random:{variant}", "last", "cpu", "auto")
     clips = [noise(samples / 16_000, seed) * (1 + 3 * seed) for seed in range(3)]
-    for clip, frames in zip(clips, encoder.encode(clips), strict=True):
-        (alone,) = encoder.encode([clip])
+    for clip, frames in zip(clips, encoded(encoder, clips), strict=True):
+        (alone,) = encoded(encoder, [clip])
         assert frames.shape == (1, encoder.spec.frame_count(samples), encoder.spec.dim)
         assert frames.dtype == np.float32
         assert np.abs(frames - alone).max() <= 1e-5 * np.abs(alone).max()
@@ -57,7 +58,7 @@ def test_clips_of_one_length_do_not_see_each_other(variant: str, samples: int) -
 def test_clips_of_other_lengths_are_refused() -> None:
     encoder = load_encoder("random:pase", "last", "cpu", "auto")
     with pytest.raises(ValueError, match=r"one length at a time, not \[1600, 3200\]"):
-        encoder.encode([noise(0.1, 0), noise(0.2, 0)])
+        encoded(encoder, [noise(0.1, 0), noise(0.2, 0)])
     assert not encoder.spec.pads
 
 
@@ -65,7 +66,7 @@ def test_a_clip_is_as_loud_as_it_is() -> None:
     encoder = load_encoder("random:pase+", "last", "cpu", "auto")
     clip = noise(0.5, 0)
     assert encoder.prepare(clip) is clip
-    quiet, loud = encoder.encode([clip, 4 * clip])
+    quiet, loud = encoded(encoder, [clip, 4 * clip])
     assert np.abs(loud - quiet).max() > 0.1 * np.abs(quiet).max()
 
 
@@ -78,7 +79,7 @@ def test_random_weights_are_seeded_marked_and_alive(variant: str) -> None:
     assert torch.equal(torch.get_rng_state(), state)
     assert first.spec == second.spec
     assert first.spec.trained is False
-    assert first.encode([noise(1.0, 0)])[0][0].std(axis=0).mean() > 0.01
+    assert encoded(first, [noise(1.0, 0)])[0][0].std(axis=0).mean() > 0.01
 
 
 def test_long_clips_are_windows_on_the_same_grid(tmp_path: Path) -> None:

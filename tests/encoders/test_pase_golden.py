@@ -19,7 +19,7 @@ from torch import Tensor
 
 from embedcache.encoders import load_encoder
 from embedcache.encoders._pase_network import ARCHITECTURES, Pase, SincBank, pool
-from tests.material import real_specs
+from tests.material import encoded, real_specs
 
 VARIANTS = {"pase": "pase", "pase+": "pase_plus"}  # ours: the specification's
 CASES = ("1.6s", "0.5s", "3.017s", "batch2", "shortest", "pool159", "pool161", "pool210")
@@ -103,10 +103,10 @@ def test_frames_are_the_references(variant: str, name: str, tmp_path: Path) -> N
     assert set(CASES) == cases.keys()
     torch.save(weights(variant), tmp_path / "weights.ckpt")
     encoder = load_encoder(f"{variant}:{tmp_path / 'weights.ckpt'}", "last", "cpu", "auto")
-    frames = encoder.encode(list(waves(cases[name], name)))
+    frames = encoded(encoder, list(waves(cases[name], name)))
     compare(np.stack([f[0].T for f in frames]), cases[name], **TOLERANCE)
     for clip, together in zip(waves(cases[name], name), frames, strict=True):
-        (alone,) = encoder.encode([clip])
+        (alone,) = encoded(encoder, [clip])
         assert np.abs(together - alone).max() <= 1e-5 * np.abs(alone).max()
 
 

@@ -16,7 +16,7 @@ from embedcache.request import ExtractConfig
 from embedcache.store.cache import find_cache
 from embedcache.store.reader import CacheReader
 from embedcache.store.verify import describe_faults, verify
-from tests.material import write_clips
+from tests.material import encoded, write_clips
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_frames_are_the_encoders_own(cache: Path) -> None:
     assert len(reader.utterances) == 12
     for utterance in reader.utterances:
         samples = soundfile.read(utterance.path, dtype="float32")[0]
-        alone = encoder.encode([encoder.prepare(samples)])[0].astype(np.float16)
+        alone = encoded(encoder, [encoder.prepare(samples)])[0].astype(np.float16)
         assert reader.frame_count(utterance.id) == alone.shape[1]
         for layer in range(3):
             np.testing.assert_array_equal(reader.frames(utterance.id, layer), alone[layer])
