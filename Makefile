@@ -1,10 +1,10 @@
-# `make demo`, `make test`, `make bench`. Each makes the virtual environment that it needs.
+# `make demo`, `make test`, `make bench`, `make bench-gpu`. Each makes the virtual environment that it needs.
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench bench-gpu clean
 
 demo: $(VENV)/.installed
 	$(BIN)/ser demo
@@ -16,6 +16,9 @@ bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.decode
 	$(BIN)/python -m benchmarks.corpora
 	$(BIN)/python -m benchmarks.extract
+
+bench-gpu: $(VENV)/.installed-test
+	$(BIN)/python -m benchmarks.gpu
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
