@@ -86,7 +86,7 @@ def heads() -> None:
 def extract(
     corpus: CorpusOption,
     root: Root,
-    encoder: Annotated[str, typer.Option(help="See `ser encoders`.")] = "logmel",
+    encoder: Annotated[str, typer.Option(help="See `ser encoders`.")] = "lld",
     layers: Annotated[str, typer.Option(help="last, all, or numbers as in 0,6,12.")] = "last",
     cache_dir: CacheDir = Path("cache"),
     device: Device = "auto",

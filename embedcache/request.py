@@ -64,7 +64,7 @@ class ExtractConfig:
 
     corpus: str
     root: Path
-    encoder: str = "logmel"
+    encoder: str = "lld"
     layers: str = "last"
     cache_dir: Path = Path("cache")
     device: str = "auto"

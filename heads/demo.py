@@ -14,7 +14,7 @@ from heads.results import Run, find_run
 from heads.train.prepare import RunConfig
 
 CORPUS = "synthetic"
-ENCODERS = ("logmel", "random:wav2vec2-tiny")
+ENCODERS = ("lld", "random:wav2vec2-tiny")
 HEADS = ("mlp", "attention", "mha")
 SEEDS = 3
 
@@ -69,4 +69,4 @@ Next, with your own clips (one folder per emotion, such as clips/angry/*.wav) an
   ser train-head --corpus folder:mine --head mlp,attention,mha --protocol random
   ser compare --corpus folder:mine
 Speakers in sub-folders (clips/angry/anna/*.wav) or in a manifest allow speaker-disjoint folds, the
-default protocol, and `ser bias`. Without a network use --encoder logmel. `ser --help` lists all."""
+default protocol, and `ser bias`. Without a network leave --encoder out. `ser --help` lists all."""

@@ -231,6 +231,6 @@ def _require_local_or_reachable(name: str) -> None:
         presets = ", ".join(f"random:{preset}" for preset in PRESETS)
         raise SerError(
             f"--encoder {name} is not in the local Hugging Face cache and the hub cannot be "
-            "reached; offline there are logmel, mfcc, a local folder written by save_pretrained, "
-            f"and untrained: {presets}"
+            "reached; offline there are lld, logmel, mfcc, a local folder written by "
+            f"save_pretrained, and untrained: {presets}"
         ) from error
