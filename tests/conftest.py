@@ -36,7 +36,13 @@ def clips(tmp_path: Path) -> Path:
 @pytest.fixture
 def config(clips: Path, tmp_path: Path) -> ExtractConfig:
     """An extraction of the clips, about one of them in each shard."""
-    return ExtractConfig(corpus="folder", root=clips, cache_dir=tmp_path / "cache", shard_mb=0.01)
+    return ExtractConfig(
+        corpus="folder",
+        root=clips,
+        encoder="logmel",
+        cache_dir=tmp_path / "cache",
+        shard_mb=0.01,
+    )
 
 
 @pytest.fixture

@@ -52,7 +52,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from heads.experiment import run_heads
     from heads.train.prepare import RunConfig
 
-    extract(ExtractConfig(corpus="folder", root=folder / "clips", cache_dir=folder / "cache"))
+    extract(
+        ExtractConfig(
+            corpus="folder", root=folder / "clips", encoder="logmel", cache_dir=folder / "cache"
+        )
+    )
     config = RunConfig(heads=["mlp", "mha"], corpus="folder", cache_dir=folder / "cache", folds=2,
                        seeds=2, settings={"epochs": "2"})  # fmt: skip
     list(run_heads(config, folder / "results"))
@@ -94,7 +98,7 @@ SENTENCES = {
     "views": (2, "train-head --corpus folder --views speed=0.9", "holds no views; make one with"),
     "mask": (2, "train-head --corpus folder --set mask_time=0.9", "give a share from 0 to 0.8"),
     "encoder": (2, "extract --corpus folder --root clips --encoder mfc", "did you mean 'mfcc'"),
-    "layer": (2, "extract --corpus folder --root clips --layers 3", "logmel has one layer"),
+    "layer": (2, "extract --corpus folder --root clips --layers 3", "lld has one layer"),
     "dtype": (2, "extract --corpus folder --root clips --dtype int4", "computes in float32 only"),
     "device": (2, "extract --corpus folder --root clips --device gpu", "give auto, cpu, cuda"),
     "engine": (2, "extract --corpus folder --root clips --engine ray", "unknown engine 'ray'"),

@@ -298,7 +298,9 @@ def test_odd_characters_in_names_and_texts_survive(tmp_path: Path) -> None:
     for n, name in enumerate(odd):
         soundfile.write(tmp_path / "clip.wav", noise(0.3, n), 16_000)
         (tmp_path / "clip.wav").rename(root / "sad" / f"{name}.wav")
-    config = ExtractConfig(corpus="folder", root=root, cache_dir=tmp_path / "cache")
+    config = ExtractConfig(
+        corpus="folder", root=root, encoder="logmel", cache_dir=tmp_path / "cache"
+    )
     for _ in range(2):
         reader = CacheReader(extract(config).folder)
         escaped = (
@@ -358,7 +360,11 @@ def test_a_cache_folder_that_cannot_be_written(config: ExtractConfig) -> None:
 
 def test_the_real_ravdess_is_encoded_whole(ravdess: Path, tmp_path: Path) -> None:
     """Of its 1,440 clips two are one recording: 1,439 contents."""
-    done = extract(ExtractConfig(corpus="ravdess", root=ravdess, cache_dir=tmp_path / "cache"))
+    done = extract(
+        ExtractConfig(
+            corpus="ravdess", root=ravdess, encoder="logmel", cache_dir=tmp_path / "cache"
+        )
+    )
     assert (done.utterances, done.encoded, done.skips) == (1440, 1439, [])
     reader = CacheReader(done.folder)
     twins = ["03-01-03-01-02-01-07", "03-01-03-01-02-02-07"]
@@ -369,7 +375,7 @@ def test_the_real_ravdess_is_encoded_whole(ravdess: Path, tmp_path: Path) -> Non
 def test_real_original_stereo_and_resampled_recordings_agree(ravdess: Path, tmp_path: Path) -> None:
     """48 kHz originals, two channels among them, against the 16 kHz copies: nearly one spectrum."""
     original = ExtractConfig(corpus="ravdess", root=real_data("ravdess-original") / "Actor_01",
-                             cache_dir=tmp_path / "a")  # fmt: skip
+                             encoder="logmel", cache_dir=tmp_path / "a")  # fmt: skip
     copy = replace(original, root=ravdess / "Actor_01", cache_dir=tmp_path / "b")
     first, second = (CacheReader(extract(c).folder) for c in (original, copy))
     for utterance in first.utterances:

@@ -134,6 +134,8 @@ def test_a_corpus_without_a_usable_clip_has_none(tmp_path: Path) -> None:
     root = write_clips(tmp_path / "clips", 2)
     for path in root.rglob("*.wav"):
         path.write_bytes(b"")
-    config = ExtractConfig(corpus="folder", root=root, cache_dir=tmp_path / "cache")
+    config = ExtractConfig(
+        corpus="folder", root=root, encoder="logmel", cache_dir=tmp_path / "cache"
+    )
     done = extract(config)
     assert done.fidelity is None and len(CacheReader(done.folder).utterances) == 0

@@ -55,7 +55,9 @@ def test_what_cannot_be_used_is_what_an_extraction_skips(clips: Path, tmp_path: 
     whole = (clips / "sad" / "s0" / "clip001.wav").read_bytes()
     (clips / "sad" / "cut.wav").write_bytes(whole[: len(whole) // 2])
     found = {h.utterance.id: h.fault for h in heard(*read_corpus("folder", clips)) if h.fault}
-    done = extract(ExtractConfig(corpus="folder", root=clips, cache_dir=tmp_path / "cache"))
+    done = extract(
+        ExtractConfig(corpus="folder", root=clips, encoder="logmel", cache_dir=tmp_path / "cache")
+    )
     assert found == dict(done.skips)
     assert len(found) == 4
 
@@ -75,7 +77,9 @@ def test_clips_that_no_encoder_has_a_frame_for_are_a_fault(tmp_path: Path, rate_
     for count in range(least - 4, least + 3):
         soundfile.write(root / "sad" / f"{count}.wav", noise(1, count, rate_hz)[:count], rate_hz)
     short = {h.utterance.id: h.fault for h in heard(*read_corpus("folder", root)) if h.fault}
-    done = extract(ExtractConfig(corpus="folder", root=root, cache_dir=tmp_path / "cache"))
+    done = extract(
+        ExtractConfig(corpus="folder", root=root, encoder="logmel", cache_dir=tmp_path / "cache")
+    )
     assert set(short) == set(dict(done.skips))
     assert 0 < len(short) < 7
     assert all("shorter than 25 ms: no encoder has a frame for it" in x for x in short.values())

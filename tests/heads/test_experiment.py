@@ -37,7 +37,11 @@ def write_tones(root, speakers=6, clips=3):
 def tones(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tones")
     root, cache_dir = write_tones(folder / "clips"), folder / "cache"
-    extract(ExtractConfig(corpus="folder:tones", root=root, cache_dir=cache_dir, device="cpu"))
+    extract(
+        ExtractConfig(
+            corpus="folder:tones", root=root, encoder="logmel", cache_dir=cache_dir, device="cpu"
+        )
+    )
     return cache_dir
 
 

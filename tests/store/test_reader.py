@@ -233,7 +233,7 @@ def test_find_cache_says_what_there_is(cache: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no cache of urdu.*ser extract --corpus urdu"):
         find_cache(tmp_path / "cache", "urdu")
     extract(ExtractConfig(corpus="folder", root=write_clips(tmp_path / "clips", 12),
-                          cache_dir=tmp_path / "cache"))  # fmt: skip
+                          encoder="logmel", cache_dir=tmp_path / "cache"))  # fmt: skip
     with pytest.raises(UsageError, match="2 caches of folder fit; name one"):
         find_cache(tmp_path / "cache", "folder")
     assert find_cache(tmp_path / "cache", "folder", "random:wav2vec2-tiny") == cache

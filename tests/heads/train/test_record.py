@@ -273,7 +273,9 @@ def test_recordings_on_both_sides_are_counted_and_noted(tmp_path, read_results):
     root = write_clips(tmp_path / "clips", 12)
     for path in list(root.rglob("*.wav")):
         shutil.copy(path, path.with_name(f"again-{path.name}"))
-    extract(ExtractConfig(corpus="folder", root=root, cache_dir=tmp_path / "cache"))
+    extract(
+        ExtractConfig(corpus="folder", root=root, encoder="logmel", cache_dir=tmp_path / "cache")
+    )
     for protocol, expected in (("random", True), ("speaker", False)):
         config = RunConfig(heads=["mlp"], corpus="folder", cache_dir=tmp_path / "cache", folds=3,
                            seeds=1, protocol=protocol, settings={"epochs": "1"})  # fmt: skip
