@@ -212,9 +212,9 @@ def train_head(
     ] = None,
     drop: Annotated[list[str] | None, typer.Option(help="An emotion to leave out.")] = None,
     loss: Annotated[
-        str, typer.Option(help="cross-entropy, kl, or auto: kl for soft labels.")
+        str, typer.Option(help="cross-entropy, kl, focal, or auto: kl for soft labels.")
     ] = "auto",
-    class_weights: Annotated[str, typer.Option(help="none or balanced.")] = "none",
+    class_weights: Annotated[str, typer.Option(help="none, balanced or effective.")] = "none",
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="KEY=VALUE for training or for a head.")
     ] = None,

@@ -1,12 +1,13 @@
 """Cache and labels to batches.
 
-Letters: N utterances, B utterances of a batch, T frames, D dimension, K models.
+Letters: N utterances, B utterances of a batch, T frames, D dimension, K models, G groups.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -14,78 +15,155 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from embedcache.store.reader import CacheReader
     from embedcache.utterance import Utterance
 
 Array = npt.NDArray[np.floating[Any]]
+Single = npt.NDArray[np.float32]
 
 _POOL = 16  # batches are sorted by length within so many at a time: little padding, still shuffled
 _DEVIATION_FLOOR = 1e-6
+_SAMPLE = 1000  # utterances whose means tell about where frames lie
 
 
 @dataclass(frozen=True, slots=True)
+class Scale:
+    """What is taken from frames, and what they are then divided by.
+
+    Attributes:
+        shift: [G, D], one row for all utterances, or one for each speaker.
+        divisor: [G, D].
+        rows: [N], which row is an utterance's.
+    """
+
+    shift: Single
+    divisor: Single
+    rows: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FrameSet:
     """Frames of N utterances: views of the cache, or what a head reduces them to.
 
     Attributes:
-        arrays: [T_n, D] each.
+        arrays: [T_n, D] each, which may be read only when they are asked for.
+        lengths: [N], T_n of each.
+        dim: D; where a head sees several layers, theirs side by side.
+        scale: What they are scaled by as they are read; None where they are left as they are.
+        dtype: Of batches.
+        flat: All frames as batches hold them, one utterance after the other, where memory holds
+            them; None to make every batch from the arrays.
     """
 
     arrays: Sequence[Array]
-
-    @property
-    def dim(self) -> int:
-        """D."""
-        return int(self.arrays[0].shape[1])
-
-    @property
-    def lengths(self) -> npt.NDArray[np.int64]:
-        """T_n of each utterance: [N]."""
-        return np.array([len(array) for array in self.arrays], np.int64)
+    lengths: npt.NDArray[np.int64]
+    dim: int
+    scale: Scale | None = None
+    dtype: torch.dtype = torch.float32
+    flat: Tensor | None = None
 
     def first(self, count: int) -> FrameSet:
         """The first so many of the utterances."""
-        return FrameSet(self.arrays[:count])
+        return replace(self, arrays=self.arrays[:count], lengths=self.lengths[:count])
+
+    def read(self, index: int) -> Single:
+        """Frames of an utterance as batches hold them, in float32: [T, D]."""
+        frames = np.asarray(self.arrays[index], np.float32)
+        if self.scale is None:
+            return frames
+        row = self.scale.rows[index]
+        scaled: Single = (frames - self.scale.shift[row]) / self.scale.divisor[row]
+        return scaled
+
+    def resident(self, device: str) -> FrameSet:
+        """The same with all frames on a device."""
+        flat = torch.empty(int(self.lengths.sum()), self.dim, dtype=self.dtype, device=device)
+        start = 0
+        for index, length in enumerate(self.lengths.tolist()):
+            flat[start : start + length] = torch.from_numpy(np.array(self.read(index)))
+            start += length
+        return replace(self, flat=flat)
 
     def batch(self, indices: Sequence[int], device: str) -> tuple[Tensor, Tensor]:
-        """Padded frames and the mask of what is no padding.
+        """Frames and the mask of what is no padding, which may hold any finite value.
 
         Shape:
-            Output: [B, T, D] float32 and [B, T] bool.
+            Output: [B, T, D] and [B, T] bool.
         """
-        chosen = [self.arrays[i] for i in indices]
-        lengths = torch.tensor([len(array) for array in chosen])
-        padded = np.zeros((len(chosen), int(lengths.max()), self.dim), np.float32)
-        for row, array in zip(padded, chosen, strict=True):
-            row[: len(array)] = array
-        mask = torch.arange(padded.shape[1]) < lengths[:, None]
-        return torch.from_numpy(padded).to(device), mask.to(device)
+        lengths = torch.from_numpy(self.lengths[list(indices)])
+        times = torch.arange(int(lengths.max()))
+        mask = (times < lengths[:, None]).to(device)
+        if self.flat is None:
+            padded = np.zeros((*mask.shape, self.dim), np.float32)
+            for row, i in zip(padded, indices, strict=True):
+                row[: self.lengths[i]] = self.read(i)
+            return torch.from_numpy(padded).to(self.dtype).to(device), mask
+        starts = torch.from_numpy((np.cumsum(self.lengths) - self.lengths)[list(indices)])
+        places = starts[:, None] + torch.minimum(times, lengths[:, None] - 1)  # [B, T]
+        rows = self.flat.index_select(0, places.flatten().to(self.flat.device))
+        return rows.view(*mask.shape, self.dim).to(device), mask
+
+
+class _CacheFrames(Sequence[Array]):
+    """Frames of utterances, read from the cache when they are asked for: views, where it can."""
+
+    def __init__(
+        self, reader: CacheReader, utterances: Sequence[Utterance], places: Sequence[int]
+    ) -> None:
+        self._reader, self._utterances, self._places = reader, utterances, places
+
+    def __len__(self) -> int:
+        return len(self._utterances)
+
+    @overload
+    def __getitem__(self, index: int) -> Array: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> _CacheFrames: ...
+
+    def __getitem__(self, index: int | slice) -> Array | _CacheFrames:
+        if isinstance(index, slice):
+            return _CacheFrames(self._reader, self._utterances[index], self._places)
+        one = self._utterances[index]
+        found = [self._reader.frames(one.id, place, one.view) for place in self._places]
+        return found[0] if len(found) == 1 else np.concatenate(found, axis=1)
 
 
 def load_frames(
     reader: CacheReader,
     utterances: Sequence[Utterance],
-    layer: str,
-    reduce: Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]] | None,
+    layers: Sequence[str],
 ) -> FrameSet:
-    """Frames of utterances or views of them at one layer, reduced once where the head allows it.
+    """Frames of utterances or views of them, read when they are asked for.
+
+    Args:
+        reader: The cache.
+        utterances: Which.
+        layers: Names of stored layers, whose values stand side by side.
 
     Raises:
-        UsageError: The cache does not hold the layer.
-        SerError: A row is damaged.
+        UsageError: The cache does not hold a layer.
     """
-    index = reader.layer(layer)
-    views = (reader.frames(utterance.id, index, utterance.view) for utterance in utterances)
-    if reduce is None:
-        return FrameSet(list(views))
-    return FrameSet([reduce(view.astype(np.float32)) for view in views])
+    places = [reader.layer(layer) for layer in layers]
+    arrays = _CacheFrames(reader, utterances, places)
+    lengths = np.array([reader.frame_count(u.id, u.view) for u in utterances], np.int64)
+    return FrameSet(arrays=arrays, lengths=lengths, dim=len(layers) * reader.meta.dim)
 
 
-def moments(
-    frames: FrameSet, train: npt.NDArray[np.bool_]
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+def reduced(frames: FrameSet, reduce: Callable[[Single], Single]) -> FrameSet:
+    """What a head makes of each utterance's frames before it is trained, [T, D] to [T', D']."""
+    return frame_set([reduce(frames.read(i)) for i in range(len(frames.lengths))])
+
+
+def frame_set(arrays: Sequence[Array]) -> FrameSet:
+    """Frames that are at hand, [T_n, D] each."""
+    lengths = np.array([len(array) for array in arrays], np.int64)
+    return FrameSet(arrays=arrays, lengths=lengths, dim=int(arrays[0].shape[1]))
+
+
+def moments(frames: FrameSet, train: npt.NDArray[np.bool_]) -> tuple[Single, Single]:
     """Mean and standard deviation per dimension over each model's training frames.
 
     A dimension that does not vary gets deviation 1: it is centred and left at that.
@@ -93,20 +171,53 @@ def moments(
     Shape:
         train: [K, N]. Output: [K, D] each.
     """
-    counts = frames.lengths.astype(np.float64)
-    sums = np.stack([array.sum(axis=0, dtype=np.float64) for array in frames.arrays])
-    # Around a common shift, so that a large mean does not swallow a small variance.
-    shift = sums.sum(axis=0) / counts.sum()
-    squares = np.stack(
-        [np.square(array - shift, dtype=np.float64).sum(axis=0) for array in frames.arrays]
-    )
-    weights = train.astype(np.float64)
-    total = (weights @ counts)[:, None]
-    mean = weights @ sums / total
-    variance = weights @ squares / total - np.square(mean - shift)
+    # Utterances that train the same models are summed up together: few groups, however many models.
+    patterns, group = np.unique(train.T, axis=0, return_inverse=True)
+    counts, sums, squares, shift = _sums(frames, group.ravel(), len(patterns))
+    weights = patterns.T.astype(np.float64)  # [K, G]
+    return _moments(weights @ counts, weights @ sums, weights @ squares, shift)
+
+
+def speaker_scale(frames: FrameSet, speakers: Sequence[str | None], originals: int) -> Scale:
+    """Each speaker's own mean and standard deviation, over all of their original frames.
+
+    Args:
+        frames: [N].
+        speakers: [N], all of them known.
+        originals: How many of the utterances are originals; views come after them.
+    """
+    names, group = np.unique(np.array(speakers), return_inverse=True)
+    counts, sums, squares, shift = _sums(frames.first(originals), group[:originals], len(names))
+    mean, deviation = _moments(counts, sums, squares, shift)
+    return Scale(mean, deviation, group.astype(np.int64))
+
+
+def _sums(
+    frames: FrameSet, group: npt.NDArray[np.int64], groups: int
+) -> tuple[Array, Array, Array, Array]:
+    """Of each group: frames [G], their sums and squares [G, D] around a common shift [D].
+
+    Around the shift, so that a large mean does not swallow a small variance.
+    """
+    count = len(frames.arrays)
+    chosen = np.unique(np.linspace(0, count - 1, min(count, _SAMPLE)).astype(int)).tolist()
+    shift = np.mean([frames.read(i).mean(axis=0, dtype=np.float64) for i in chosen], axis=0)
+    counts = np.bincount(group, frames.lengths, groups).astype(np.float64)
+    sums, squares = np.zeros((2, groups, frames.dim))
+    for index, row in enumerate(group.tolist()):
+        centred = frames.read(index) - shift
+        sums[row] += centred.sum(axis=0)
+        squares[row] += np.einsum("td,td->d", centred, centred)
+    return counts, sums, squares, shift
+
+
+def _moments(counts: Array, sums: Array, squares: Array, shift: Array) -> tuple[Single, Single]:
+    total = counts[:, None]
+    mean = sums / total
+    variance = squares / total - np.square(mean)
     deviation = np.sqrt(np.maximum(variance, 0.0))
     deviation[deviation < _DEVIATION_FLOOR] = 1.0
-    return mean.astype(np.float32), deviation.astype(np.float32)
+    return (mean + shift).astype(np.float32), deviation.astype(np.float32)
 
 
 def training_batches(

@@ -77,12 +77,13 @@ def masked(
         Frames and mask to give to the head.
     """
     features = torch.from_numpy(hidden_features).to(frames.device)
+    of_frames = features.repeat(1, frames.shape[-1] // features.shape[-1])  # in every layer
     shown = mask & ~torch.from_numpy(hidden_frames).to(mask.device)
     standardisers = [module for module in head.modules() if isinstance(module, Standardise)]
     for module in standardisers:
         module.hidden = features
     try:
-        yield frames.masked_fill(features[:, None], 0.0), shown
+        yield frames.masked_fill(of_frames[:, None], 0.0), shown
     finally:
         for module in standardisers:
             module.hidden = None

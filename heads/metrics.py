@@ -11,17 +11,17 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
+from heads.calibration import BINS, CalibrationCurve, curve_of_sums, equal_width_bin
+from heads.intervals import jackknife
 from heads.labels import majority
+from heads.soft_metrics import kendall_tau, kl_divergence
 
 Array = npt.NDArray[np.float64]
 
 METRICS = ("ua", "wa", "top2", "macro_f1", "micro_f1", "weighted_f1", "kendall_tau", "kl", "ece")
 UPPER_LIMIT = {"kl": np.inf}
 LOWER_LIMIT = {"kendall_tau": -1.0}
-BINS = 15
-_TINY = 1e-12
 
 
 class _Parts:
@@ -60,7 +60,7 @@ def tally(probabilities: Array, targets: Array) -> Array:
     defined = ~np.isnan(tau)
     confidence = probabilities.max(axis=1)
     bins = np.zeros((count, BINS, 3))
-    number = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+    number = equal_width_bin(confidence, BINS)
     bins[rows, number] = np.stack([clear, clear & (guess == truth), clear * confidence], axis=1)
     return np.concatenate(
         [
@@ -104,8 +104,7 @@ def scores(tallies: Array, classes: int) -> dict[str, Array]:
     """
     parts = _Parts(classes)
     top2, tau_sum, tau_count, kl_sum, kl_count = np.moveaxis(tallies[..., parts.sums], -1, 0)
-    bins = tallies[..., parts.bins].reshape(*tallies.shape[:-1], BINS, 3)
-    count, hits, confidence = np.moveaxis(bins, -1, 0)
+    count, hits, confidence = np.moveaxis(_bins(tallies, classes), -1, 0)
     found = confusion_scores(confusion_matrix(tallies, classes))
     with np.errstate(divide="ignore", invalid="ignore"):
         found["top2"] = top2 / count.sum(axis=-1)
@@ -113,6 +112,15 @@ def scores(tallies: Array, classes: int) -> dict[str, Array]:
         found["kl"] = kl_sum / kl_count
         found["ece"] = np.abs(hits - confidence).sum(axis=-1) / count.sum(axis=-1)
     return found
+
+
+def pooled_calibration(tallies: Array, classes: int) -> CalibrationCurve:
+    """The calibration curve of summed tallies: the bins that `ece` is taken over.
+
+    Shape:
+        tallies: [..., K].
+    """
+    return curve_of_sums(_bins(tallies, classes), np.linspace(0.0, 1.0, BINS + 1))
 
 
 def confusion_scores(confusion: Array) -> dict[str, Array]:
@@ -157,34 +165,8 @@ def f1_scores(confusion: Array) -> Array:
     return f1
 
 
-def kendall_tau(predicted: Array, targets: Array) -> Array:
-    """Kendall's tau-b between two distributions, per utterance; NaN where one is constant.
-
-    tau-b = (concordant - discordant) / sqrt((pairs - ties in x) (pairs - ties in y))
-
-    Shape:
-        predicted, targets: [N, C]. Output: [N].
-    """
-    first, second = np.triu_indices(targets.shape[1], k=1)
-    x = np.sign(predicted[:, first] - predicted[:, second])
-    y = np.sign(targets[:, first] - targets[:, second])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        tau: Array = (x * y).sum(axis=1) / np.sqrt((x * x).sum(axis=1) * (y * y).sum(axis=1))
-    return tau
-
-
-def kl_divergence(targets: Array, predicted: Array) -> Array:
-    """KL(target || predicted) per utterance, in nats: [N, C] and [N, C] give [N]."""
-    ratio = np.where(targets > 0, targets, 1.0) / np.maximum(predicted, _TINY)
-    divergence: Array = (targets * np.log(ratio)).sum(axis=1)
-    return divergence
-
-
 def speaker_interval(by_speaker: Array, classes: int) -> dict[str, tuple[float, float] | None]:
-    """95 % intervals over speakers by the delete-one-speaker jackknife (Efron & Stein 1981).
-
-    The standard error is sqrt((G - 1) / G * sum (theta_without_g - mean)^2), and the interval takes
-    Student's t with G - 1 degrees of freedom.
+    """95 % intervals over speakers of every metric; see `heads.intervals.jackknife`.
 
     Args:
         by_speaker: [..., G, K] tallies of each speaker; leading axes are seeds, averaged over.
@@ -194,22 +176,13 @@ def speaker_interval(by_speaker: Array, classes: int) -> dict[str, tuple[float, 
         Per metric (low, high), clipped to what it can be; None where fewer than two speakers or an
         undefined metric allow none.
     """
-    count = by_speaker.shape[-2]
-    everyone = by_speaker.sum(axis=-2, keepdims=True)
-    full = scores(everyone[..., 0, :], classes)
-    if count < 2:
-        return dict.fromkeys(full, None)
-    without = scores(everyone - by_speaker, classes)
-    quantile = float(stats.t.ppf(0.975, count - 1))
-    intervals: dict[str, tuple[float, float] | None] = {}
-    for name, value in full.items():
-        center = float(np.mean(value))
-        left_out = without[name].reshape(-1, count).mean(axis=0)
-        error = np.sqrt((count - 1) / count * ((left_out - left_out.mean()) ** 2).sum())
-        low = max(center - quantile * error, LOWER_LIMIT.get(name, 0.0))
-        high = min(center + quantile * error, UPPER_LIMIT.get(name, 1.0))
-        intervals[name] = None if np.isnan(low + high) else (float(low), float(high))
-    return intervals
+    limits = {m: (LOWER_LIMIT.get(m, 0.0), UPPER_LIMIT.get(m, 1.0)) for m in METRICS}
+    return jackknife(by_speaker, lambda tallies: scores(tallies, classes), limits)
+
+
+def _bins(tallies: Array, classes: int) -> Array:
+    """Count, hits and summed confidence of each bin: [..., K] gives [..., 15, 3]."""
+    return tallies[..., _Parts(classes).bins].reshape(*tallies.shape[:-1], BINS, 3)
 
 
 def _hits(confusion: Array) -> Array:

@@ -4,13 +4,14 @@ A head plug-in is a module in this folder. Its docstring's first line is its lin
 defines:
 
 - `Config`: a frozen dataclass of its settings, which `--set key=value` fills;
-- `Head`: a module for K stacked models, `Head(config, dim, classes, standardise, generators)`,
-  whose `forward(frames, mask)` takes [B, T, D] and [B, T] and gives logits [K, B, C]; every
-  parameter has a leading axis K (see `heads.stacked`);
+- `Head`: a module for K stacked models, `Head(config, dim, classes, standardise, stack)`, whose
+  `forward(frames, mask)` takes [B, T, D] and [B, T] and gives logits [K, B, C]; every parameter has
+  a leading axis K, and the models' own dropout is in `stack` (see `heads.stacked`);
 - optionally `frame_weights(frames, mask)`, a method that gives the weights of the frames, [B, Q, T]
   with Q a multiple of K;
-- optionally `reduce(frames)`, [T, D] to [T', D]: what may be done once per utterance, before
-  training, because `forward` would do the same to the same effect.
+- optionally `reducer(config)`, which gives a function of an utterance's frames, [T, D] to
+  [T', D']: what is done to them once, before training;
+- optionally `STACKS = False`, where models are trained one after another, as stacks of one.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from heads.stacked import Generators, Standardise
+    from heads.stacked import Stack, Standardise
 
 
 class HeadModule(Protocol):
@@ -40,7 +41,7 @@ class HeadModule(Protocol):
         dim: int,
         classes: int,
         standardise: Standardise,
-        generators: Generators,
+        stack: Stack,
     ) -> nn.Module:
         """Build K stacked models."""
         ...

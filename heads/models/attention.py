@@ -8,10 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import sqrt
 
-import torch
 from torch import Tensor, nn
 
-from heads.stacked import Generators, StackedPerceptron, Standardise, masked_softmax, uniform
+from heads.stacked import Stack, StackedPerceptron, Standardise, attention_weights, pool, uniform
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,23 +35,19 @@ class Head(nn.Module):
         dim: int,
         classes: int,
         standardise: Standardise,
-        generators: Generators,
+        stack: Stack,
     ) -> None:
         super().__init__()
         self.standardise = standardise
-        self.query = uniform((dim,), 1 / sqrt(dim), generators)
-        self.classifier = StackedPerceptron(
-            (dim, *config.hidden, classes), config.dropout, generators
-        )
+        self.query = uniform((dim,), 1 / sqrt(dim), stack)
+        self.classifier = StackedPerceptron((dim, *config.hidden, classes), stack)
 
     def frame_weights(self, frames: Tensor, mask: Tensor) -> Tensor:
         """Weights of the frames [B, K, T]; they sum to one over time."""
-        # w . (h - mean) / deviation = (w / deviation) . h + constant, and softmax drops constants.
-        queries = self.query / self.standardise.deviation  # [K, D]
-        return masked_softmax((frames @ queries.T).transpose(1, 2), mask)
+        return attention_weights(frames, mask, self.standardise.queries(self.query))
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
         """Logits [K, B, C] of frames [B, T, D]; padding, where mask [B, T] is false, is ignored."""
-        pooled = torch.bmm(self.frame_weights(frames, mask), frames)  # [B, K, D]
+        pooled = pool(self.frame_weights(frames, mask), frames)  # [B, K, D]
         logits: Tensor = self.classifier(self.standardise(pooled.transpose(0, 1)))
         return logits

@@ -19,11 +19,12 @@ from torch import Tensor, nn
 
 from embedcache.errors import UsageError
 from heads.stacked import (
-    Generators,
+    Stack,
     StackedLinear,
     StackedPerceptron,
     Standardise,
-    masked_softmax,
+    attention_weights,
+    pool,
     uniform,
 )
 
@@ -63,31 +64,30 @@ class Head(nn.Module):
         dim: int,
         classes: int,
         standardise: Standardise,
-        generators: Generators,
+        stack: Stack,
     ) -> None:
         super().__init__()
         self.config = config
         self.standardise = standardise
         bound = 1 / sqrt(dim)
-        self.query = uniform((config.queries, config.heads, dim), bound, generators)
-        self.value = uniform((config.heads, dim, config.width // config.heads), bound, generators)
-        self.value_bias = uniform((config.width,), bound, generators)
-        self.output = StackedLinear(config.width, config.width, generators)
+        self.query = uniform((config.queries, config.heads, dim), bound, stack)
+        self.value = uniform((config.heads, dim, config.width // config.heads), bound, stack)
+        self.value_bias = uniform((config.width,), bound, stack)
+        self.output = StackedLinear(config.width, config.width, stack)
         self.classifier = StackedPerceptron(
-            (config.queries * config.width, *config.hidden, classes), config.dropout, generators
+            (config.queries * config.width, *config.hidden, classes), stack
         )
 
     def frame_weights(self, frames: Tensor, mask: Tensor) -> Tensor:
         """Weights of the frames [B, K * Q * H, T]; they sum to one over time."""
-        deviation = self.standardise.deviation[:, None, None]  # [K, 1, 1, D]
-        queries = (self.query / deviation).flatten(0, 2)  # [K Q H, D]
-        return masked_softmax((frames @ queries.T).transpose(1, 2), mask)
+        queries = self.standardise.queries(self.query).flatten(0, 2)  # [K Q H, D]
+        return attention_weights(frames, mask, queries)
 
     def attend(self, frames: Tensor, mask: Tensor) -> Tensor:
         """What multi-head attention gives for each learned query: [K, B, Q, width]."""
         models, queries, heads, dim = self.query.shape
-        pooled = torch.bmm(self.frame_weights(frames, mask), frames)  # [B, K Q H, D]
-        pooled = pooled.view(-1, models, queries * heads, dim).transpose(0, 1)
+        pooled = pool(self.frame_weights(frames, mask), frames)  # [B, K Q H, D]
+        pooled = pooled.view(-1, models, queries * heads, pooled.shape[-1]).transpose(0, 1)
         pooled = self.standardise(pooled).reshape(models, -1, queries, heads, dim)
         values = torch.einsum("kbqhd,khdv->kbqhv", pooled, self.value).flatten(3)
         values = values + self.value_bias[:, None, None]

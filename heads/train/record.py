@@ -22,9 +22,11 @@ from heads.agreement import krippendorff_alpha, majority_share, vote_entropy
 from heads.labels import LabelConfig, majority, vote_table
 from heads.results import NewRun
 from heads.splits import shared_speakers
+from heads.train.candidates import Candidate
 from heads.train.evaluate import OutOfFold, evaluate
+from heads.train.fit import Member
 from heads.train.prepare import Prepared, RunConfig
-from heads.train.stack import TrainConfig, Trained
+from heads.train.select import Choice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,30 +37,25 @@ class Finished:
         config: The command's configuration, with nothing left to `auto`.
         data: What it was trained on.
         head: Name of the head.
-        head_config: Its settings.
-        train_config: The optimisation's settings.
-        models: Fold and seed of each model of the stack.
-        parameters: Number of weights of one model.
-        dim: Values per frame (D).
-        trained: The models.
+        candidates: What was tried.
+        members: The models that were chosen: one for each fold, but for those that failed, and
+            seed.
+        choice: Which candidate each fold took.
         timing: Wall-clock seconds by stage, and where they were spent.
     """
 
     config: RunConfig
     data: Prepared
     head: str
-    head_config: Any
-    train_config: TrainConfig
-    models: Sequence[tuple[int, int]]
-    parameters: int
-    dim: int
-    trained: Trained
+    candidates: Sequence[Candidate]
+    members: Sequence[Member]
+    choice: Choice
     timing: Mapping[str, float | int | str]
 
 
 def record(run: Finished) -> NewRun:
     """Everything that goes into the run's folder, but the pictures."""
-    seeds = list(dict.fromkeys(seed for _, seed in run.models))
+    seeds = list(dict.fromkeys(member.seed for member in run.members))
     out_of_fold, tested = _out_of_fold(run, seeds)
     utterances = [run.data.utterances[i] for i in tested]
     results = _results(run, out_of_fold)
@@ -67,9 +64,9 @@ def record(run: Finished) -> NewRun:
     return NewRun(
         results=results,
         predictions=_prediction_table(out_of_fold, [u.id for u in utterances], run, seeds),
-        history=_history_table(run.trained, run.models),
+        history=_history_table(run.members),
         utterances=utterances,
-        weights=_named_weights(run.trained, run.models),
+        weights=_named_weights(run.members),
         model=_model(run),
         pictures={},
     )
@@ -80,10 +77,10 @@ def _out_of_fold(run: Finished, seeds: Sequence[int]) -> tuple[OutOfFold, npt.ND
     targets = run.data.targets.distributions
     folds = np.full(len(targets), -1)
     probabilities = np.zeros((len(seeds), *targets.shape))
-    for predicted, (fold, seed) in zip(run.trained.probabilities, run.models, strict=True):
-        test = run.data.folds[fold].test
-        folds[test] = fold
-        probabilities[seeds.index(seed), test] = predicted[test]
+    for member in run.members:
+        test = run.data.folds[member.fold].test
+        folds[test] = member.fold
+        probabilities[seeds.index(member.seed), test] = member.probabilities[test]
     tested = np.flatnonzero(folds >= 0)
     predictions = OutOfFold(
         probabilities=probabilities[:, tested],
@@ -127,11 +124,12 @@ def _results(run: Finished, tested: OutOfFold) -> dict[str, Any]:
         },
         "head": {
             "name": run.head,
-            "config": asdict(run.head_config),
-            "parameters": run.parameters,
+            "config": asdict(run.candidates[0].head),
+            "parameters": max(member.parameters for member in run.members),
         },
         "training": {
-            **asdict(run.train_config),
+            **asdict(run.candidates[0].training),
+            "tried": [c.told for c in run.candidates] if len(run.candidates) > 1 else [],
             "loss": run.config.loss,
             "class_weights": run.config.class_weights,
             **_labels(run.config.labels, run.config.corpus),
@@ -139,6 +137,8 @@ def _results(run: Finished, tested: OutOfFold) -> dict[str, Any]:
             "seed": run.config.seed,
         },
         "protocol": _protocol(run),
+        "choice": run.choice.told(run.candidates),
+        "failed_folds": run.choice.failed,
     }
     results["run_id"] = _run_id(results, data)
     return results
@@ -236,19 +236,20 @@ def _prediction_table(
     return pd.concat(tables, ignore_index=True)
 
 
-def _history_table(trained: Trained, models: Sequence[tuple[int, int]]) -> pd.DataFrame:
-    table = pd.DataFrame([asdict(epoch) for epoch in trained.history])
-    numbers = table.pop("model")
-    table.insert(0, "seed", [models[k][1] for k in numbers])
-    table.insert(0, "fold", [models[k][0] for k in numbers])
-    return table.sort_values(["fold", "seed", "epoch"], ignore_index=True)
+def _history_table(members: Sequence[Member]) -> pd.DataFrame:
+    rows = [
+        {"fold": member.fold, "seed": member.seed} | asdict(epoch)
+        for member in members
+        for epoch in member.history
+    ]
+    return pd.DataFrame(rows).drop(columns="model")
 
 
-def _named_weights(trained: Trained, models: Sequence[tuple[int, int]]) -> dict[str, torch.Tensor]:
+def _named_weights(members: Sequence[Member]) -> dict[str, torch.Tensor]:
     return {
-        f"fold{fold}.seed{seed}.{name}": tensor[k].contiguous().clone()
-        for k, (fold, seed) in enumerate(models)
-        for name, tensor in trained.state.items()
+        f"fold{member.fold}.seed{member.seed}.{name}": tensor[0].contiguous().clone()
+        for member in members
+        for name, tensor in member.state.items()
     }
 
 
@@ -257,8 +258,15 @@ def _model(run: Finished) -> dict[str, Any]:
     meta = run.data.reader.meta
     return {
         "head": run.head,
-        "config": asdict(run.head_config),
-        "dim": run.dim,
+        "config": asdict(run.candidates[0].head),
+        "chosen": {
+            f"fold{fold}": {
+                "config": asdict(run.candidates[c].head),
+                "layers": list(run.candidates[c].layers),
+            }
+            for fold, c in run.choice.of_fold.items()
+        },
+        "dim": run.members[0].dim,
         "labels": list(run.data.targets.labels),
         "layer": run.config.layer,
         "encoder": meta.encoder_id,

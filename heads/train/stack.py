@@ -2,13 +2,16 @@
 
 All models see the same batches; a model's loss counts only the utterances that train it. Parameters
 have a leading axis K and the optimiser works element by element, so models do not touch each other.
+A model that has stopped leaves the stack.
 
-Letters: K models, N utterances, C classes.
+Letters: K models, N utterances, V views, C classes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,65 +20,22 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from embedcache.errors import SerError, UsageError
-from heads.data import FrameSet, reading_batches, training_batches
+from heads.data import FrameSet, frame_set, reading_batches, training_batches
 from heads.labels import majority, smooth
 from heads.masking import draw_spans, masked
+from heads.stacked import Standardise, keep_models, run_some
+from heads.train.adamw import StackedAdamW
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from heads.losses import Loss
+    from heads.train.settings import TrainConfig
 
-SELECT = ("ua", "loss")
-LARGEST_MASK = 0.8
+Bools = npt.NDArray[np.bool_]
+Doubles = npt.NDArray[np.float64]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainConfig:
-    """How heads are trained.
-
-    Attributes:
-        lr: Learning rate of AdamW.
-        weight_decay: Of AdamW.
-        batch_size: Utterances per batch.
-        epochs: At most.
-        patience: Epochs without improvement on validation after which a model stops.
-        clip: Largest norm of a model's gradient.
-        mask_time: Share of a clip's frames that training hides, anew in each epoch, in spans.
-        mask_time_span: Frames of such a span.
-        mask_features: Share of the dimensions that training hides, in bands over the whole clip.
-        mask_features_span: Neighbouring dimensions of such a band.
-        select: What improves on validation: `ua` (ties go to the lower loss) or `loss`; `auto` is
-            `ua` for hard labels and `loss` for soft ones.
-    """
-
-    lr: float = 3e-3
-    weight_decay: float = 0.01
-    batch_size: int = 64
-    epochs: int = 100
-    patience: int = 20
-    clip: float = 5.0
-    mask_time: float = 0.0
-    mask_time_span: int = 10
-    mask_features: float = 0.0
-    mask_features_span: int = 8
-    select: str = "auto"
-
-    def __post_init__(self) -> None:
-        if self.select not in ("auto", *SELECT):
-            raise UsageError(f"--set select={self.select}: give auto, {' or '.join(SELECT)}")
-        for name in ("mask_time", "mask_features"):
-            if not 0 <= getattr(self, name) <= LARGEST_MASK:
-                raise UsageError(
-                    f"--set {name}={getattr(self, name)}: give a share from 0 to {LARGEST_MASK}"
-                )
-        spans = ("mask_time_span", "mask_features_span")
-        for name in ("lr", "batch_size", "epochs", "patience", "clip", *spans):
-            if not 0 < getattr(self, name) < np.inf:
-                raise UsageError(f"--set {name}={getattr(self, name)}: give a number above 0")
-        if not self.weight_decay >= 0:
-            raise UsageError(f"--set weight_decay={self.weight_decay}: give 0 or more")
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,19 +67,46 @@ class Task:
         targets: [N + V, C].
         train: [K, N + V], which utterances and views train which model.
         val: [K, N], on which utterances it is validated.
+        test: [K, N], for which others its predictions are wanted in the end.
         smoothing: Share of a target that the training loss spreads evenly; no other number does.
         weights: [K, C], class weights.
         loss: Of `heads.losses`.
         names: [K], what a message calls each model.
     """
 
-    targets: npt.NDArray[np.float64]
-    train: npt.NDArray[np.bool_]
-    val: npt.NDArray[np.bool_]
+    targets: Doubles
+    train: Bools
+    val: Bools
+    test: Bools
     smoothing: float = 0.0
-    weights: npt.NDArray[np.float64]
+    weights: Doubles
     loss: Loss
     names: Sequence[str]
+
+    def at(self, rows: Sequence[int]) -> Task:
+        """The task of some of the models."""
+        index = list(rows)
+        return replace(
+            self,
+            train=self.train[index],
+            val=self.val[index],
+            test=self.test[index],
+            weights=self.weights[index],
+            names=[self.names[k] for k in index],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Hiding:
+    """What training hides frames of, where the head sees them reduced.
+
+    Attributes:
+        frames: As they were before.
+        reduce: [T, D] to [T', D'].
+    """
+
+    frames: FrameSet
+    reduce: Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,115 +116,147 @@ class Trained:
     Attributes:
         state: The head's state at each model's best epoch, every tensor with leading axis K.
         history: Every epoch of every model until it stopped.
-        probabilities: [K, N, C], each model's predictions for all utterances.
+        probabilities: [K, N, C], each model's predictions for what validates and tests it; NaN for
+            all others, and for a model that never gave a number.
+        val_score: [K, 2], what its best epoch was chosen by, the larger the better.
     """
 
     state: dict[str, Tensor]
     history: list[Epoch]
-    probabilities: npt.NDArray[np.float64]
+    probabilities: Doubles
+    val_score: Doubles
 
 
 def train_stack(
     head: nn.Module,
     frames: FrameSet,
     task: Task,
-    config: TrainConfig,
+    configs: Sequence[TrainConfig],
     seed: int,
     device: str,
-    shown: FrameSet | None = None,
+    hiding: Hiding | None = None,
 ) -> Trained:
     """Train a stack of models.
 
     Args:
-        head: K models; see `heads.models`.
+        head: K models; see `heads.models`. It is used up.
         frames: Of the N utterances and V views.
         task: Targets and roles.
-        config: Optimisation; `select` may not be `auto`.
+        configs: [K], optimisation; they may differ in `lr`, `weight_decay`, `clip` and `patience`.
+            `select` may not be `auto`.
         seed: Of the order of batches.
         device: Of `torch`.
-        shown: Frames to train with, where they are not `frames`: spans of frames can only be hidden
-            before frames are reduced.
-
-    Raises:
-        SerError: A model's loss is not a number any more.
+        hiding: Frames to hide some of, where the head sees them reduced.
     """
     head.to(device)
-    optimiser = torch.optim.AdamW(head.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+    common = configs[0]
+    optimiser = StackedAdamW(head, configs)
     # What is hidden is drawn apart, so that it does not change the order of batches.
     rng, mask_rng = np.random.default_rng(seed), np.random.default_rng([seed, 1])
-    best = _Best(head, len(task.train), config)
+    best = _Best(head, task.names, configs)
     history: list[Epoch] = []
     pooled = np.flatnonzero(task.train.any(axis=0))
     originals = frames.first(task.val.shape[1])
-    bar = tqdm(range(1, config.epochs + 1), "training", unit="epoch", delay=2, disable=None,
+    alive = list(range(len(configs)))
+    bar = tqdm(range(1, common.epochs + 1), "training", unit="epoch", delay=2, disable=None,
                leave=False)  # fmt: skip
     for epoch in bar:
-        batches = training_batches(frames.lengths[pooled], config.batch_size, rng)
-        indices = (pooled[batch] for batch in batches)
-        train_loss = _train_epoch(
-            head, shown or frames, task, config, optimiser, indices, mask_rng, device
+        head.train()
+        ours = task.at(alive)
+        batches = training_batches(frames.lengths[pooled], common.batch_size, rng)
+        logits_of = (
+            (indices, _training_logits(head, frames, indices, common, mask_rng, device, hiding))
+            for indices in (pooled[batch] for batch in batches)
         )
-        logits = predict(head, originals, config.batch_size, device)
-        val_loss, val_ua = _validate(logits, task)
-        training = np.flatnonzero(best.active).tolist()
-        for k in training:  # what becomes of a model after its end is nobody's concern
-            if not np.isfinite(train_loss[k] + val_loss[k]):
-                raise SerError(
-                    f"{task.names[k]}: the loss diverged in epoch {epoch}; lower the learning "
-                    f"rate, as in --set lr={config.lr / 10:g}"
-                )
+        train_loss = _train_epoch(logits_of, ours, optimiser, device)
+        logits = predict(head, head.state_dict(), originals, ours.val, common.batch_size, device)
+        val_loss, val_ua = _validate(logits, ours)
+        numbers = np.isfinite(train_loss + val_loss)
         history += [
-            Epoch(epoch, k, float(train_loss[k]), float(val_loss[k]), float(val_ua[k]))
-            for k in training
+            Epoch(epoch, k, *(float(values[row]) for values in (train_loss, val_loss, val_ua)))
+            for row, k in enumerate(alive)
+            if numbers[row]
         ]
-        best.update(head, logits, val_loss, val_ua)
-        if not best.active.any():
+        stay = best.update(head, alive, numbers, val_loss, val_ua, epoch)
+        if not stay:
             break
+        if len(stay) < len(alive):
+            keep_models(head, stay)
+            optimiser.keep(stay)
+            alive = [alive[row] for row in stay]
+    state = {name: tensor.to(device) for name, tensor in best.state.items()}
+    wanted = task.val | task.test
+    logits = predict(head, state, originals, wanted, common.batch_size, device)
+    logits[~np.isfinite(best.score).all(axis=1)] = np.nan
     return Trained(
         state=best.state,
         history=history,
-        probabilities=best.logits.softmax(dim=-1).double().numpy(),
+        probabilities=logits.softmax(dim=-1).double().numpy(),
+        val_score=best.score,
     )
 
 
 @torch.no_grad()
-def predict(head: nn.Module, frames: FrameSet, batch_size: int, device: str) -> Tensor:
-    """Logits of all utterances: [K, N, C], on the CPU."""
+def predict(
+    head: nn.Module,
+    state: Mapping[str, Tensor],
+    frames: FrameSet,
+    wanted: Bools,
+    batch_size: int,
+    device: str,
+) -> Tensor:
+    """Logits of each model for the utterances that are wanted of it.
+
+    Args:
+        head: A stack; its own weights are not used.
+        state: The K models' weights and buffers.
+        frames: Of N utterances.
+        wanted: [K, N].
+        batch_size: Utterances per batch.
+        device: Of `torch`.
+
+    Shape:
+        Output: [K, N, C] on the CPU, NaN for what is not wanted.
+    """
     head.eval()
-    parts, order = [], []
-    for indices in reading_batches(frames.lengths, batch_size):
-        parts.append(head(*frames.batch(indices.tolist(), device)).cpu())
-        order.append(indices)
-    logits = torch.cat(parts, dim=1)
-    return logits[:, np.argsort(np.concatenate(order))]
+    logits = torch.full((*wanted.shape, 1), torch.nan)
+    for rows in _neighbours_alike(wanted):
+        chosen = np.flatnonzero(wanted[rows.start])
+        for batch in reading_batches(frames.lengths[chosen], batch_size):
+            indices = chosen[batch]
+            found = run_some(head, state, rows, *frames.batch(indices.tolist(), device)).cpu()
+            if logits.shape[2] != found.shape[2]:
+                logits = logits.repeat(1, 1, found.shape[2])
+            logits[rows, indices] = found
+    return logits
+
+
+def _neighbours_alike(wanted: Bools) -> list[slice]:
+    """Runs of models that the same utterances are wanted of, such as all seeds of a fold."""
+    changes = np.flatnonzero((wanted[1:] != wanted[:-1]).any(axis=1)) + 1
+    edges = [0, *changes.tolist(), len(wanted)]
+    return [slice(start, end) for start, end in pairwise(edges)]
 
 
 def _train_epoch(
-    head: nn.Module,
-    frames: FrameSet,
+    logits_of: Iterable[tuple[npt.NDArray[np.int64], Tensor]],
     task: Task,
-    config: TrainConfig,
-    optimiser: torch.optim.Optimizer,
-    batches: Iterable[npt.NDArray[np.int64]],
-    mask_rng: np.random.Generator,
+    optimiser: StackedAdamW,
     device: str,
-) -> npt.NDArray[np.float64]:
+) -> Doubles:
     """One pass over all utterances that train any model; mean loss of each model."""
-    head.train()
-    targets = torch.from_numpy(smooth(task.targets, task.smoothing)).float()
+    targets = torch.from_numpy(smooth(task.targets, task.smoothing)).float().to(device)
     weights = torch.from_numpy(task.weights).float().to(device)
-    total = torch.zeros(len(task.train), dtype=torch.float64)
-    for indices in batches:
-        own = torch.from_numpy(task.train[:, indices]).to(device, torch.float32)  # [K, B]
-        logits = _training_logits(head, frames, indices, config, mask_rng, device)
-        losses = task.loss(logits, targets[indices].to(device), weights) * own
-        optimiser.zero_grad(set_to_none=True)
+    trains = torch.from_numpy(task.train).to(device, torch.float32)
+    total = torch.zeros(len(task.train), dtype=torch.float64, device=device)
+    for indices, logits in logits_of:
+        own = trains[:, indices]  # [K, B]
+        losses = task.loss(logits, targets[indices], weights) * own
         loss = (losses.sum(dim=1) / own.sum(dim=1).clamp_min(1)).sum()
         torch.autograd.backward(loss)
-        _clip_each(head, config.clip)
         optimiser.step()
-        total += losses.detach().sum(dim=1).double().cpu()
-    mean: npt.NDArray[np.float64] = total.numpy() / task.train.sum(axis=1)
+        total += losses.detach().sum(dim=1)
+    mean: Doubles = total.cpu().numpy() / task.train.sum(axis=1)
     return mean
 
 
@@ -248,43 +267,47 @@ def _training_logits(
     config: TrainConfig,
     rng: np.random.Generator,
     device: str,
+    hiding: Hiding | None,
 ) -> Tensor:
     """Logits [K, B, C] of a batch, with frames and dimensions hidden where that is asked for."""
-    padded, mask = frames.batch(indices.tolist(), device)
     if not (config.mask_time or config.mask_features):
-        logits: Tensor = head(padded, mask)
+        logits: Tensor = head(*frames.batch(indices.tolist(), device))
         return logits
-    lengths = frames.lengths[indices]
-    dims = np.full(len(indices), frames.dim)
-    spans = draw_spans(lengths, config.mask_time, config.mask_time_span, rng)
+    whole = hiding.frames if hiding else frames
+    spans = draw_spans(whole.lengths[indices], config.mask_time, config.mask_time_span, rng)
+    if hiding:
+        left = [
+            hiding.reduce(hiding.frames.read(i)[~row[: hiding.frames.lengths[i]]])
+            for i, row in zip(indices.tolist(), spans, strict=True)
+        ]
+        padded, mask = frame_set(left).batch(range(len(left)), device)
+        spans = np.zeros(mask.shape, bool)
+    else:
+        padded, mask = frames.batch(indices.tolist(), device)
+    dims = np.full(len(indices), _seen_dim(head))
     bands = draw_spans(dims, config.mask_features, config.mask_features_span, rng)
     with masked(head, padded, mask, spans, bands) as batch:
         logits = head(*batch)
     return logits
 
 
-def _clip_each(head: nn.Module, limit: float) -> None:
-    """Scale each model's gradient to a norm of at most `limit`."""
-    gradients = [p.grad for p in head.parameters() if p.grad is not None]
-    squares = [g.flatten(1).square().sum(dim=1) for g in gradients]
-    norms = torch.stack(squares).sum(dim=0).sqrt()  # [K]
-    scale = (limit / norms.clamp_min(1e-12)).clamp_max(1.0)
-    for gradient in gradients:
-        gradient.mul_(scale.view(-1, *[1] * (gradient.dim() - 1)))
+def _seen_dim(head: nn.Module) -> int:
+    """Dimensions that a head sees, one layer's."""
+    (standardise,) = (module for module in head.modules() if isinstance(module, Standardise))
+    return standardise.dim
 
 
-def _validate(
-    logits: Tensor, task: Task
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Each model's mean loss and UA over its validation utterances."""
+def _validate(logits: Tensor, task: Task) -> tuple[Doubles, Doubles]:
+    """Each model's mean loss and UA over its validation utterances; logits are NaN elsewhere."""
     targets = task.targets[: task.val.shape[1]]
+    filled = torch.where(torch.from_numpy(task.val)[:, :, None], logits, 0.0)
     losses = task.loss(
-        logits, torch.from_numpy(targets).float(), torch.from_numpy(task.weights).float()
+        filled, torch.from_numpy(targets).float(), torch.from_numpy(task.weights).float()
     )
     loss = (losses.double().numpy() * task.val).sum(axis=1) / task.val.sum(axis=1)
     truth = majority(targets)
     classes = np.eye(targets.shape[1])[truth] * (truth >= 0)[:, None]  # [N, C]
-    hits = (logits.argmax(dim=-1).numpy() == truth) & task.val  # [K, N]
+    hits = (filled.argmax(dim=-1).numpy() == truth) & task.val  # [K, N]
     support = task.val @ classes
     recall = np.divide(hits @ classes, support, where=support > 0, out=np.zeros_like(support))
     ua = recall.sum(axis=1) / np.maximum((support > 0).sum(axis=1), 1)
@@ -292,33 +315,62 @@ def _validate(
 
 
 class _Best:
-    """Each model's best weights and predictions so far, and which models still train."""
+    """Each model's best weights so far.
 
-    def __init__(self, head: nn.Module, models: int, config: TrainConfig) -> None:
-        self._config = config
-        self._score = np.full((models, 2), -np.inf)
-        self._waited = np.zeros(models, int)
-        self.active = np.ones(models, bool)
+    Attributes:
+        state: The weights, on the CPU.
+        score: [K, 2], what they were chosen by, the larger the better.
+    """
+
+    def __init__(
+        self, head: nn.Module, names: Sequence[str], configs: Sequence[TrainConfig]
+    ) -> None:
+        self._names, self._configs = names, configs
+        self._waited = [0] * len(configs)
+        self.score = np.full((len(configs), 2), -np.inf)
         self.state = {name: t.detach().cpu().clone() for name, t in head.state_dict().items()}
-        self.logits = torch.empty(0)
 
     def update(
         self,
         head: nn.Module,
-        logits: Tensor,
-        val_loss: npt.NDArray[np.float64],
-        val_ua: npt.NDArray[np.float64],
-    ) -> None:
-        first = val_ua if self._config.select == "ua" else -val_loss
-        ahead = first > self._score[:, 0]
-        tied = (first == self._score[:, 0]) & (-val_loss > self._score[:, 1])
-        better = self.active & (ahead | tied)
-        self._score[better] = np.stack([first, -val_loss], axis=1)[better]
-        if not self.logits.numel():
-            self.logits = logits.clone()
-        rows = torch.from_numpy(better)
-        self.logits[rows] = logits[rows]
+        alive: Sequence[int],
+        numbers: Bools,
+        val_loss: Doubles,
+        val_ua: Doubles,
+        epoch: int,
+    ) -> list[int]:
+        """Take what is better, and give the rows of the stack that go on.
+
+        Args:
+            head: The stack as it is now.
+            alive: [rows], which model each row is.
+            numbers: [rows], whether its losses are numbers.
+            val_loss: [rows].
+            val_ua: [rows].
+            epoch: From 1.
+        """
+        first = val_ua if self._configs[0].select == "ua" else -val_loss
+        better, stay = [], []
+        for row, k in enumerate(alive):
+            if not numbers[row]:
+                self._warn(k, epoch)
+                continue
+            score = (first[row], -val_loss[row])
+            if score > tuple(self.score[k]):
+                self.score[k] = score
+                self._waited[k] = 0
+                better.append(row)
+            else:
+                self._waited[k] += 1
+            if self._waited[k] < self._configs[k].patience:
+                stay.append(row)
+        models = [alive[row] for row in better]
         for name, tensor in head.state_dict().items():
-            self.state[name][rows] = tensor.detach().cpu()[rows]
-        self._waited = np.where(better, 0, self._waited + 1)
-        self.active &= self._waited < self._config.patience
+            self.state[name][models] = tensor[better].cpu()
+        return stay
+
+    def _warn(self, k: int, epoch: int) -> None:
+        kept = "its best epoch before that is kept"
+        if not np.isfinite(self.score[k]).all():
+            kept = "it has none that could be kept"
+        _log.warning("%s: the loss diverged in epoch %d; %s", self._names[k], epoch, kept)

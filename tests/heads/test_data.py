@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from embedcache.errors import SerError, UsageError
 from embedcache.store.reader import CacheReader
-from heads.data import FrameSet, load_frames, moments, reading_batches, training_batches
+from heads.data import frame_set, load_frames, moments, reading_batches, reduced, training_batches
 
 varied = settings(deadline=None, max_examples=60)
 lengths_lists = st.lists(st.integers(1, 50), min_size=1, max_size=300).map(np.array)
@@ -20,7 +20,7 @@ lengths_lists = st.lists(st.integers(1, 50), min_size=1, max_size=300).map(np.ar
 
 def random_frames(lengths, dim=3, seed=0, dtype=np.float32):
     rng = np.random.default_rng(seed)
-    return FrameSet([rng.standard_normal((n, dim)).astype(dtype) for n in lengths])
+    return frame_set([rng.standard_normal((n, dim)).astype(dtype) for n in lengths])
 
 
 # Batches
@@ -93,7 +93,7 @@ def test_a_batch_is_padded_and_its_mask_says_where(lengths):
 )
 def test_moments_are_those_of_the_training_frames(lengths, models, mean, seed):
     """Also where the mean is a thousand deviations away."""
-    frames = FrameSet([mean + a for a in random_frames(lengths, seed=seed).arrays])
+    frames = frame_set([mean + a for a in random_frames(lengths, seed=seed).arrays])
     train = np.random.default_rng(seed).random((models, len(lengths))) < 0.6
     train[:, 0] = True
     means, deviations = moments(frames, train)
@@ -107,14 +107,14 @@ def test_moments_are_those_of_the_training_frames(lengths, models, mean, seed):
 def test_a_large_mean_does_not_swallow_a_small_variance():
     rng = np.random.default_rng(0)
     arrays = [1e4 + 0.05 * rng.standard_normal((50, 2)).astype(np.float32) for _ in range(9)]
-    _, deviation = moments(FrameSet(arrays), np.ones((1, 9), bool))
+    _, deviation = moments(frame_set(arrays), np.ones((1, 9), bool))
     expected = np.concatenate(arrays).astype(np.float64).std(axis=0)
     np.testing.assert_allclose(deviation[0], expected, rtol=1e-5)
 
 
 def test_a_dimension_that_does_not_vary_is_centred_and_no_more():
     arrays = [np.array([[0.1, 7.0], [0.3, 7.0]], np.float32), np.array([[0.2, 7.0]], np.float32)]
-    mean, deviation = moments(FrameSet(arrays), np.ones((1, 2), bool))
+    mean, deviation = moments(frame_set(arrays), np.ones((1, 2), bool))
     assert (mean[0, 1], deviation[0, 1]) == (7.0, 1.0)
     assert deviation[0, 0] < 0.1
 
@@ -123,7 +123,7 @@ def test_moments_do_not_see_what_does_not_train():
     lengths = [4, 5, 6, 3]
     frames = random_frames(lengths)
     train = np.array([[True, True, False, False]])
-    other = FrameSet([*frames.arrays[:2], 9 + frames.arrays[2], -frames.arrays[3]])
+    other = frame_set([*frames.arrays[:2], 9 + frames.arrays[2], -frames.arrays[3]])
     for a, b in zip(moments(frames, train), moments(other, train), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5)
 
@@ -135,7 +135,7 @@ def test_frames_are_those_of_the_layer(planted, planted_cache):
     utterances, frames = planted
     reader = CacheReader(planted_cache)
     for name, layer in (("0", 0), ("1", 1), ("last", 1)):
-        loaded = load_frames(reader, reader.utterances, name, None)
+        loaded = load_frames(reader, reader.utterances, [name])
         assert loaded.dim == 5
         for utterance, array in zip(utterances, loaded.arrays, strict=True):
             np.testing.assert_array_equal(array, frames[utterance.id][layer])
@@ -150,7 +150,7 @@ def test_frames_are_reduced_once_where_the_head_allows_it(planted, planted_cache
         return array.max(axis=0, keepdims=True)
 
     reader = CacheReader(planted_cache)
-    loaded = load_frames(reader, reader.utterances, "last", reduce)
+    loaded = reduced(load_frames(reader, reader.utterances, ["last"]), reduce)
     assert seen == [np.float32] * len(utterances)
     assert set(loaded.lengths) == {1}
     np.testing.assert_array_equal(loaded.arrays[3][0], frames[utterances[3].id][1].max(axis=0))
@@ -158,7 +158,7 @@ def test_frames_are_reduced_once_where_the_head_allows_it(planted, planted_cache
 
 def test_a_layer_must_be_stored(planted_cache):
     with pytest.raises(UsageError, match=r"layer '7' is not in .*, which holds 0, 1"):
-        load_frames(CacheReader(planted_cache), [], "7", None)
+        load_frames(CacheReader(planted_cache), [], ["7"])
 
 
 def test_a_damaged_row_is_named(tmp_path, plant, write_cache):
@@ -169,4 +169,4 @@ def test_a_damaged_row_is_named(tmp_path, plant, write_cache):
         file.write(b"\x01" * 4)
     reader = CacheReader(cache)
     with pytest.raises(SerError, match=r"is damaged at utterance 's1-11' \(checksum\)"):
-        load_frames(reader, reader.utterances, "last", None)
+        load_frames(reader, reader.utterances, ["last"]).resident("cpu")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from embedcache.plugins import plugins
 from heads.masking import draw_spans, masked
 from heads.models import load_head
-from heads.stacked import Standardise
+from heads.stacked import Stack, Standardise
 
 HEADS = sorted(plugins("heads.models"))
 varied = settings(deadline=None, max_examples=60)
@@ -21,8 +21,8 @@ def build(name, models=3, dim=6, classes=4):
     module = load_head(name)
     torch.manual_seed(0)
     standardise = Standardise(torch.randn(models, dim), torch.rand(models, dim) + 0.5)
-    generators = [torch.Generator().manual_seed(k) for k in range(models)]
-    return module.Head(module.Config(), dim, classes, standardise, generators).eval()
+    stack = Stack([torch.Generator().manual_seed(k) for k in range(models)], [0.3] * models)
+    return module.Head(module.Config(), dim, classes, standardise, stack).eval()
 
 
 def batch(dim=6):

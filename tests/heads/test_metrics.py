@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 
 import numpy as np
@@ -11,12 +12,14 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics as reference
 
+from heads.calibration import calibration_curve, top_confidence
+from heads.dimensional import DIMENSIONAL_METRICS
+from heads.losses import CLASS_WEIGHTS, LOSSES
 from heads.metrics import (
     METRICS,
     confusion_matrix,
     f1_scores,
-    kendall_tau,
-    kl_divergence,
+    pooled_calibration,
     precisions,
     recalls,
     scores,
@@ -24,6 +27,8 @@ from heads.metrics import (
     sum_by,
     tally,
 )
+from heads.soft_metrics import SOFT_METRICS, kl_divergence
+from tests.material import REPOSITORY
 
 HARD = ("ua", "wa", "top2", "macro_f1", "micro_f1", "weighted_f1", "ece")
 varied = settings(deadline=None, max_examples=60)
@@ -96,20 +101,6 @@ def test_scores_per_class_are_those_of_scikit_learn(table):
 
 @varied
 @given(tables)
-def test_kendall_tau_is_that_of_scipy_per_utterance(table):
-    count, classes, seed = table
-    targets = random_votes(count, classes, seed)
-    # Few digits, so that predictions are tied, too.
-    predicted = random_table(count, classes, seed)[0].round(1)
-    expected = [
-        stats.kendalltau(x, y, variant="b").statistic
-        for x, y in zip(predicted, targets, strict=True)
-    ]
-    np.testing.assert_allclose(kendall_tau(predicted, targets), expected, atol=1e-12)
-
-
-@varied
-@given(tables)
 def test_mean_tau_is_over_the_utterances_that_define_it(table):
     count, classes, seed = table
     targets, (probabilities, _) = random_votes(count, classes, seed), random_table(*table)
@@ -129,12 +120,6 @@ def test_kl_is_that_of_scipy(table):
     expected = stats.entropy(targets, probabilities, axis=1)
     np.testing.assert_allclose(kl_divergence(targets, probabilities), expected, atol=1e-12)
     assert score(probabilities, targets)["kl"] == pytest.approx(expected.mean(), abs=1e-12)
-
-
-def test_kl_of_a_certain_error_is_large_and_finite():
-    certain = np.array([[1.0, 0.0]])
-    assert kl_divergence(certain, certain) == 0
-    assert 20 < kl_divergence(certain[:, ::-1], certain)[0] < 100
 
 
 @varied
@@ -164,6 +149,21 @@ def test_a_bin_holds_its_upper_edge():
     for other, expected in pairs.items():
         probabilities = np.array([[0.6, 0.4], [other, 1 - other]])
         assert score(probabilities, right)["ece"] == pytest.approx(expected)
+
+
+@varied
+@given(tables, st.booleans())
+def test_pooled_calibration_is_the_curve_that_ece_is_taken_over(table, soft):
+    probabilities, targets = random_table(*table)
+    if soft:  # with ties, which no bin holds
+        targets = random_votes(*table)
+    total = tally(probabilities, targets).sum(axis=0)
+    found = pooled_calibration(total, targets.shape[1])
+    expected = calibration_curve(*top_confidence(probabilities, targets))
+    for name in ("edges", "count", "confidence", "accuracy"):
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), err_msg=name)
+    ece = score(probabilities, targets)["ece"]
+    assert found.error == pytest.approx(ece, abs=1e-12, nan_ok=True)
 
 
 def test_equal_first_places_are_one_prediction():
@@ -241,6 +241,12 @@ def test_every_metric_has_a_score_and_an_interval():
     assert set(score(probabilities, targets)) == set(METRICS)
     by_speaker = sum_by(tally(probabilities, targets), np.arange(40) % 5, 5)
     assert set(speaker_interval(by_speaker, 3)) == set(METRICS)
+
+
+def test_every_metric_and_loss_is_in_the_documents():
+    page = (REPOSITORY / "docs" / "metrics.md").read_text(encoding="utf-8")
+    rows = set(re.findall(r"^\| `([\w-]+)` \|", page, re.MULTILINE))
+    assert rows >= {*METRICS, *SOFT_METRICS, *DIMENSIONAL_METRICS, *LOSSES, *CLASS_WEIGHTS}
 
 
 # Intervals over speakers

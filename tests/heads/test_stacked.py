@@ -12,11 +12,12 @@ from torch import nn
 
 from embedcache.errors import UsageError
 from heads.stacked import (
+    Stack,
     StackedDropout,
     StackedLinear,
     StackedPerceptron,
     Standardise,
-    masked_softmax,
+    attention_weights,
     uniform,
 )
 
@@ -24,8 +25,8 @@ varied = settings(deadline=None, max_examples=40)
 sizes = st.tuples(*[st.integers(1, 6)] * 4, st.integers(0, 2**32 - 1))
 
 
-def generators(*seeds):
-    return [torch.Generator().manual_seed(seed) for seed in seeds]
+def stack(*seeds, dropout=0.5):
+    return Stack([torch.Generator().manual_seed(seed) for seed in seeds], [dropout] * len(seeds))
 
 
 def as_linear(stacked, k):
@@ -42,14 +43,14 @@ def as_linear(stacked, k):
 def test_each_model_is_an_affine_map_of_torch(size):
     models, count, inputs, outputs, seed = size
     torch.manual_seed(seed)
-    stacked = StackedLinear(inputs, outputs, generators(*range(models)))
+    stacked = StackedLinear(inputs, outputs, stack(*range(models)))
     x = torch.randn(models, count, inputs)
     for k, y in enumerate(stacked(x)):
         torch.testing.assert_close(y, as_linear(stacked, k)(x[k]))
 
 
 def test_perceptron_is_linear_relu_linear():
-    stacked = StackedPerceptron((4, 7, 5, 3), 0.5, generators(0, 1)).eval()
+    stacked = StackedPerceptron((4, 7, 5, 3), stack(0, 1)).eval()
     x = torch.randn(2, 9, 4, generator=torch.Generator().manual_seed(0))
     linears = [block for block in stacked.layers if isinstance(block, StackedLinear)]
     for k in range(2):
@@ -59,7 +60,7 @@ def test_perceptron_is_linear_relu_linear():
 
 
 def test_perceptron_without_hidden_layers_is_linear():
-    stacked = StackedPerceptron((4, 3), 0.5, generators(0))
+    stacked = StackedPerceptron((4, 3), stack(0))
     x = torch.randn(1, 9, 4)
     torch.testing.assert_close(stacked(x)[0], as_linear(stacked.layers[0], 0)(x[0]))
 
@@ -69,7 +70,7 @@ def test_weights_begin_as_those_of_torch_do(inputs):
     """nn.Linear: weights and biases from U(-1 / sqrt(D), 1 / sqrt(D))."""
     torch.manual_seed(0)
     theirs = nn.Linear(inputs, 3000)
-    ours = StackedLinear(inputs, 3000, generators(5))
+    ours = StackedLinear(inputs, 3000, stack(5))
     bound = inputs**-0.5
     for a, b in ((ours.weight, theirs.weight), (ours.bias, theirs.bias)):
         a, b = a.detach().numpy().ravel(), b.detach().numpy().ravel()
@@ -79,8 +80,8 @@ def test_weights_begin_as_those_of_torch_do(inputs):
 
 
 def test_a_models_numbers_are_its_generators_alone():
-    alone = uniform((3, 2), 1.0, generators(7))
-    among = uniform((3, 2), 1.0, generators(1, 7, 2))
+    alone = uniform((3, 2), 1.0, stack(7))
+    among = uniform((3, 2), 1.0, stack(1, 7, 2))
     assert torch.equal(alone[0], among[1])
     assert not torch.equal(among[0], among[1])
 
@@ -90,7 +91,7 @@ def test_a_models_numbers_are_its_generators_alone():
 
 def test_dropout_keeps_the_expectation():
     x = torch.ones(2, 400, 500)
-    y = StackedDropout(0.3, generators(0, 1))(x)
+    y = StackedDropout(stack(0, 1, dropout=0.3))(x)
     assert sorted(set(y.unique().tolist())) == pytest.approx([0, 1 / 0.7])
     dropped = int((y == 0).sum())
     low, high = stats.binom.interval(1 - 1e-6, x.numel(), 0.3)
@@ -99,33 +100,33 @@ def test_dropout_keeps_the_expectation():
 
 def test_dropout_of_a_model_does_not_depend_on_its_neighbours():
     x = torch.randn(3, 20, 30)
-    among = StackedDropout(0.5, generators(4, 5, 6))(x)
-    alone = StackedDropout(0.5, generators(5))(x[1:2])
+    among = StackedDropout(stack(4, 5, 6, dropout=0.5))(x)
+    alone = StackedDropout(stack(5, dropout=0.5))(x[1:2])
     assert torch.equal(among[1], alone[0])
 
 
 def test_dropout_of_neighbours_is_independent():
-    kept = StackedDropout(0.5, generators(0, 1))(torch.ones(2, 200, 500)) > 0
+    kept = StackedDropout(stack(0, 1, dropout=0.5))(torch.ones(2, 200, 500)) > 0
     both = int((kept[0] & kept[1]).sum())
     low, high = stats.binom.interval(1 - 1e-6, kept[0].numel(), 0.25)
     assert low <= both <= high
 
 
 def test_dropout_draws_anew_each_time():
-    dropout, x = StackedDropout(0.5, generators(0)), torch.ones(1, 10, 10)
+    dropout, x = StackedDropout(stack(0, dropout=0.5)), torch.ones(1, 10, 10)
     assert not torch.equal(dropout(x), dropout(x))
 
 
 @pytest.mark.parametrize(("p", "training"), [(0.0, True), (0.5, False)])
 def test_dropout_leaves_all_in_place(p, training):
     x = torch.randn(2, 5, 5)
-    assert torch.equal(StackedDropout(p, generators(0, 1)).train(training)(x), x)
+    assert torch.equal(StackedDropout(stack(0, 1, dropout=p)).train(training)(x), x)
 
 
 @pytest.mark.parametrize("p", [-0.1, 1.0, 1.5, float("nan")])
 def test_dropout_is_a_share(p):
     with pytest.raises(UsageError, match=rf"dropout {p}: give a share from 0 to below 1"):
-        StackedDropout(p, generators(0))
+        StackedDropout(stack(0, dropout=p))
 
 
 # Standardisation
@@ -160,12 +161,14 @@ def test_standardise_is_saved_with_the_model_and_not_trained():
 
 @varied
 @given(st.integers(1, 4), st.integers(1, 4), st.integers(0, 2**32 - 1))
-def test_masked_softmax_is_the_softmax_of_what_is_there(count, queries, seed):
+def test_attention_weights_are_the_softmax_of_what_is_there(count, queries, seed):
     rng = np.random.default_rng(seed)
     lengths = rng.integers(1, 8, count)
-    scores = torch.from_numpy(5 * rng.standard_normal((count, queries, 8)))
+    frames = torch.from_numpy(rng.standard_normal((count, 8, 5)))
+    asked = torch.from_numpy(rng.standard_normal((queries, 5)))
     mask = torch.arange(8) < torch.from_numpy(lengths)[:, None]
-    found = masked_softmax(scores, mask)
+    found = attention_weights(frames, mask, asked)
     for b, length in enumerate(lengths):
-        torch.testing.assert_close(found[b, :, :length], scores[b, :, :length].softmax(-1))
+        own = (frames[b, :length] @ asked.T).T.softmax(-1)
+        torch.testing.assert_close(found[b, :, :length], own)
         assert (found[b, :, length:] == 0).all()

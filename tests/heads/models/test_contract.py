@@ -10,14 +10,15 @@ import torch
 
 from embedcache.errors import UsageError
 from embedcache.plugins import plugins
-from heads.data import FrameSet, moments
+from heads.data import frame_set, moments
 from heads.losses import cross_entropy
 from heads.models import configure, load_head
-from heads.stacked import Standardise
-from heads.train.stack import Task, TrainConfig, train_stack
+from heads.stacked import Stack, Standardise
+from heads.train.settings import TrainConfig
+from heads.train.stack import Task, train_stack
 
 HEADS = sorted(plugins("heads.models"))
-REDUCING = [name for name in HEADS if hasattr(load_head(name), "reduce")]
+REDUCING = [name for name in HEADS if hasattr(load_head(name), "reducer")]
 WEIGHING = [name for name in HEADS if hasattr(load_head(name).Head, "frame_weights")]
 DIM, CLASSES = 5, 3
 LENGTHS = (4, 9, 1, 6)
@@ -35,13 +36,14 @@ def build(name, seeds=(0, 1, 2), standardise=None, settings=None):
     config = configure(module.Config, {"dropout": "0"} | (settings or {}))
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     standardise = standardise or identity(len(seeds))
-    return module.Head(config, DIM, CLASSES, standardise, generators)
+    stack = Stack(generators, [config.dropout] * len(seeds))
+    return module.Head(config, standardise.dim, CLASSES, standardise, stack)
 
 
 def batch(lengths=LENGTHS, seed=0, padding=0):
     """Frames [B, T, D], with garbage where they are padded, and their mask."""
     rng = np.random.default_rng(seed)
-    frames = FrameSet([rng.standard_normal((n, DIM)).astype(np.float32) for n in lengths])
+    frames = frame_set([rng.standard_normal((n, DIM)).astype(np.float32) for n in lengths])
     padded, mask = frames.batch(range(len(lengths)), "cpu")
     padded = torch.cat([padded, torch.zeros(len(lengths), padding, DIM)], dim=1)
     mask = torch.cat([mask, torch.zeros(len(lengths), padding, dtype=torch.bool)], dim=1)
@@ -167,7 +169,8 @@ def test_dropout_is_for_training_only(name):
 def test_what_is_reduced_beforehand_gives_the_same_logits(name):
     head, (frames, mask) = build(name), batch()
     arrays = [row[valid].numpy() for row, valid in zip(frames, mask, strict=True)]
-    reduced = FrameSet([load_head(name).reduce(array) for array in arrays])
+    reduce = load_head(name).reducer(load_head(name).Config())
+    reduced = frame_set([reduce(array) for array in arrays])
     assert reduced.lengths.sum() < mask.sum()
     logits = head(*reduced.batch(range(len(arrays)), "cpu"))
     torch.testing.assert_close(logits, head(frames, mask))
@@ -193,14 +196,15 @@ def test_it_learns_what_is_plain_to_see(name):
         targets=np.eye(CLASSES)[truth],
         train=train[None],
         val=~train[None],
+        test=~train[None],
         weights=np.ones((1, CLASSES)),
         loss=cross_entropy,
         names=["it"],
     )
-    mean, deviation = map(torch.from_numpy, moments(FrameSet(arrays), task.train))
+    mean, deviation = map(torch.from_numpy, moments(frame_set(arrays), task.train))
     head = build(name, seeds=(0,), standardise=Standardise(mean, deviation))
     config = TrainConfig(epochs=30, batch_size=16, select="ua", lr=1e-2)
-    trained = train_stack(head, FrameSet(arrays), task, config, 0, "cpu")
+    trained = train_stack(head, frame_set(arrays), task, [config], 0, "cpu")
     assert max(epoch.val_ua for epoch in trained.history) > 0.9
 
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from embedcache.errors import UsageError
 from heads.models.mha import Config, Head
-from heads.stacked import Standardise
+from heads.stacked import Stack, Standardise
 
 
 def fold(ours, k, theirs, queries):
@@ -42,9 +42,9 @@ def test_attend_is_multihead_attention(dim, heads, queries, width):
     models, lengths = 2, torch.tensor([9, 1, 4, 6, 2])
     frames, mask = torch.randn(5, 9, dim), torch.arange(9) < lengths[:, None]
     standardise = Standardise(torch.randn(models, dim), torch.rand(models, dim) + 0.5)
-    generators = [torch.Generator().manual_seed(k) for k in range(models)]
+    stack = Stack([torch.Generator().manual_seed(k) for k in range(models)], [0.0] * models)
     config = Config(heads=heads, queries=queries, width=width)
-    ours = Head(config, dim, 3, standardise, generators)
+    ours = Head(config, dim, 3, standardise, stack)
     expected, learned = [], torch.randn(models, queries, width)
     for k in range(models):
         theirs = nn.MultiheadAttention(width, heads, kdim=dim, vdim=dim, batch_first=True).eval()

@@ -146,7 +146,7 @@ def test_masks_that_hide_nothing_give_the_run_without_masks(run_config, head):
 
 def test_smoothing_changes_neither_class_weights_nor_validation(run_config, monkeypatch):
     """Both are of the targets as they are; the training loss alone is smoothed."""
-    from heads.train import run as module
+    from heads.train import fit as module
 
     tasks = []
     train = module.train_stack

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from itertools import chain
 
@@ -11,10 +12,10 @@ import torch
 
 from embedcache.errors import SerError, UsageError
 from embedcache.store.reader import CacheReader
-from heads.data import FrameSet
+from heads.data import frame_set
 from heads.labels import LabelConfig
 from heads.models import load_head
-from heads.stacked import Standardise
+from heads.stacked import Stack, Standardise
 from heads.train.run import train_runs
 
 
@@ -58,7 +59,7 @@ def rebuild(run, fold, seed):
         run.model["dim"],
         len(run.model["labels"]),
         Standardise(state["standardise.mean"], state["standardise.deviation"]),
-        [torch.Generator()],
+        Stack([torch.Generator()], [0.0]),
     )
     head.load_state_dict(state)
     return head.eval()
@@ -69,7 +70,7 @@ def test_each_prediction_is_of_the_model_of_its_fold_and_seed(attention, planted
     reader = CacheReader(planted_cache)
     columns = [f"pred_{label}" for label in run.model["labels"]]
     for (fold, seed), table in run.predictions.groupby(["fold", "seed"]):
-        frames = FrameSet([reader.frames(name, reader.layer("last")) for name in table["id"]])
+        frames = frame_set([reader.frames(name, reader.layer("last")) for name in table["id"]])
         with torch.no_grad():
             logits = rebuild(run, fold, seed)(*frames.batch(range(len(table)), "cpu"))[0]
         expected = logits.softmax(dim=-1).numpy()
@@ -231,7 +232,10 @@ def test_unknown_speakers_need_another_protocol(tmp_path, run_config, plant, wri
     assert (protocol["speaker_disjoint"], protocol["speaker_overlap"]) == (None, None)
 
 
-def test_divergence_names_fold_and_seed(run_config):
-    text = r"fold \d, seed 1[01]: the loss diverged in epoch \d; .* as in --set lr=1e\+29"
+def test_divergence_names_fold_and_seed_and_a_remedy(run_config, caplog):
+    text = r"mlp: the loss diverged in every fold; .* as in --set lr=1e\+29"
     with pytest.raises(SerError, match=text):
         next(train_runs(run_config(seed=10, settings={"lr": "1e30"})))
+    assert re.search(
+        r"fold \d, seed 1[01]: the loss diverged in epoch \d; it has none", caplog.text
+    )

@@ -1,0 +1,99 @@
+"""What is tried: every setting that is asked for, on every layer that is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+from embedcache.errors import unknown_name
+from heads.models import configure
+from heads.train.settings import TrainConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from heads.models import HeadModule
+
+# Settings in which the models of one stack may differ; any other one makes a stack of its own.
+_OWN_TRAINING = ("lr", "weight_decay", "clip", "patience")
+_OWN_HEAD = ("dropout",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One way to train a head.
+
+    Attributes:
+        told: What tells it from the others, settings and the layer; empty where there are none.
+        layers: Names of the layers that it sees.
+        head: The head's own configuration.
+        training: How it is trained.
+    """
+
+    told: dict[str, str]
+    layers: tuple[str, ...]
+    head: Any
+    training: TrainConfig
+
+    def structure(self) -> tuple[object, ...]:
+        """What all models of a stack have in common."""
+        defaults = TrainConfig()
+        training = replace(self.training, **{k: getattr(defaults, k) for k in _OWN_TRAINING})
+        own = {k: 0.0 for k in _OWN_HEAD if hasattr(self.head, k)}
+        return self.layers, replace(self.head, **own), training
+
+
+def check_settings(settings: Mapping[str, str], modules: Mapping[str, HeadModule]) -> None:
+    """See that every key of `--set` is one of training, or of one head at least.
+
+    Raises:
+        UsageError: A key is unknown.
+    """
+    known = {f.name for f in fields(TrainConfig)}
+    known = known.union(*({f.name for f in fields(m.Config)} for m in modules.values()))
+    for key in settings:
+        if key not in known:
+            raise unknown_name("key in --set", key, known)
+
+
+def make_candidates(
+    settings: Mapping[str, str], module: HeadModule, layers: Sequence[tuple[str, ...]], select: str
+) -> list[Candidate]:
+    """Every combination of settings and layers.
+
+    Args:
+        settings: `--set` keys, and values with commas between them; keys of other heads are passed
+            over.
+        module: The head.
+        layers: What it may see: the layers that it sees at once, for each choice.
+        select: What `select=auto` stands for.
+
+    Raises:
+        UsageError: A value is not one that its key can have.
+    """
+    of_training = {f.name for f in fields(TrainConfig)}
+    of_head = {f.name for f in fields(module.Config)}
+    ours = {k: text.split(",") for k, text in settings.items() if k in of_training | of_head}
+    several = [k for k, values in ours.items() if len(values) > 1]
+    found = []
+    for layer in layers:
+        for values in product(*ours.values()):
+            chosen = dict(zip(ours, values, strict=True))
+            told = {k: chosen[k] for k in several}
+            if len(layers) > 1:
+                told["layer"] = "+".join(layer)
+            training = configure(TrainConfig, {k: v for k, v in chosen.items() if k in of_training})
+            if training.select == "auto":
+                training = replace(training, select=select)
+            head = configure(module.Config, {k: v for k, v in chosen.items() if k in of_head})
+            found.append(Candidate(told=told, layers=layer, head=head, training=training))
+    return found
+
+
+def stacks(candidates: Sequence[Candidate]) -> Iterator[list[int]]:
+    """Positions of the candidates that can be trained in one stack, stack after stack."""
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for position, candidate in enumerate(candidates):
+        groups.setdefault(candidate.structure(), []).append(position)
+    yield from groups.values()

@@ -1,0 +1,189 @@
+"""Fit every candidate in every fold, with every seed.
+
+Letters: N utterances, V views, K models, C classes, D dimension.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from embedcache.errors import SerError
+from heads.data import FrameSet, load_frames, moments, reduced
+from heads.losses import class_weights, find_loss
+from heads.models import HeadModule
+from heads.stacked import Stack, Standardise
+from heads.train.candidates import Candidate, stacks
+from heads.train.memory import placed
+from heads.train.prepare import Prepared, RunConfig
+from heads.train.stack import Epoch, Hiding, Task, train_stack
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One model: a candidate in a fold, with a seed.
+
+    Attributes:
+        fold: Its number.
+        seed: Of its weights and dropout.
+        candidate: Position among the candidates.
+        score: What its best epoch was chosen by on validation, the larger the better; -inf where it
+            diverged before its first.
+        state: Its weights, as a stack of one.
+        history: Its epochs.
+        probabilities: [N, C] for what validates and tests it, NaN for all others.
+        parameters: Number of its weights.
+        dim: Values of a frame that it sees.
+    """
+
+    fold: int
+    seed: int
+    candidate: int
+    score: npt.NDArray[np.float64]
+    state: dict[str, torch.Tensor]
+    history: list[Epoch]
+    probabilities: npt.NDArray[np.float64]
+    parameters: int
+    dim: int
+
+
+def fit(
+    config: RunConfig,
+    data: Prepared,
+    module: HeadModule,
+    candidates: Sequence[Candidate],
+    device: str,
+) -> tuple[list[Member], float]:
+    """Fit all candidates.
+
+    Returns:
+        Their models, and the seconds that went into reading frames.
+
+    Raises:
+        SerError: A fold has no training utterance of a class, or the cache is damaged.
+    """
+    members: list[Member] = []
+    load_s = 0.0
+    for positions in stacks(candidates):
+        group = [candidates[position] for position in positions]
+        started = time.perf_counter()
+        frames, hiding = _frames(data, module, group[0], device)
+        load_s += time.perf_counter() - started
+        # All seeds of a fold and all of its candidates stand side by side.
+        models = [
+            (fold, position, seed)
+            for fold in range(len(data.folds))
+            for position in positions
+            for seed in range(config.seed, config.seed + config.seeds)
+        ]
+        task = _task(config, data, models)
+        if getattr(module, "STACKS", True):
+            parts = [range(len(models))]
+        else:
+            parts = [range(k, k + 1) for k in range(len(models))]
+        for part in parts:
+            chosen = [models[k] for k in part]
+            members += _fit_stack(
+                config, module, candidates, chosen, task.at(part), frames, hiding, device
+            )
+    return members, load_s
+
+
+def _frames(
+    data: Prepared, module: HeadModule, candidate: Candidate, device: str
+) -> tuple[FrameSet, Hiding | None]:
+    """What a head sees of each utterance and view; and what hides frames, if it must do so."""
+    everyone = [*data.utterances, *data.views]
+    whole = load_frames(data.reader, everyone, candidate.layers)
+    reducer = getattr(module, "reducer", None)
+    reduce = reducer(candidate.head) if reducer else None
+    if reduce is None:
+        return placed(whole, candidate.training.precision, device), None
+    frames = placed(reduced(whole, reduce), "float32", device)
+    return frames, Hiding(whole, reduce) if candidate.training.mask_time else None
+
+
+def _fit_stack(
+    config: RunConfig,
+    module: HeadModule,
+    candidates: Sequence[Candidate],
+    models: Sequence[tuple[int, int, int]],
+    task: Task,
+    frames: FrameSet,
+    hiding: Hiding | None,
+    device: str,
+) -> list[Member]:
+    configs = [candidates[position] for _, position, _ in models]
+    mean, deviation = moments(frames, task.train)
+    standardise = Standardise(
+        torch.from_numpy(mean), torch.from_numpy(deviation), len(configs[0].layers)
+    ).to(device)
+    stack = Stack(
+        generators=[
+            torch.Generator(device).manual_seed(seed * 1_000_003 + fold) for fold, _, seed in models
+        ],
+        dropout=[getattr(one.head, "dropout", 0.0) for one in configs],
+    )
+    classes = task.targets.shape[1]
+    head = module.Head(configs[0].head, standardise.dim, classes, standardise, stack)
+    parameters = sum(p.numel() // len(models) for p in head.parameters())
+    training = [one.training for one in configs]
+    trained = train_stack(head, frames, task, training, config.seed, device, hiding)
+    return [
+        Member(
+            fold=fold,
+            seed=seed,
+            candidate=position,
+            score=trained.val_score[k],
+            state=_unscaled({n: t[k : k + 1] for n, t in trained.state.items()}, frames),
+            history=[epoch for epoch in trained.history if epoch.model == k],
+            probabilities=trained.probabilities[k],
+            parameters=parameters,
+            dim=frames.dim,
+        )
+        for k, (fold, position, seed) in enumerate(models)
+    ]
+
+
+def _unscaled(state: dict[str, torch.Tensor], frames: FrameSet) -> dict[str, torch.Tensor]:
+    """A model for frames as the cache has them, where training had scaled all of them alike."""
+    if frames.scale is None or len(frames.scale.shift) > 1:
+        return state
+    shift, divisor = (torch.from_numpy(x) for x in (frames.scale.shift, frames.scale.divisor))
+    mean, deviation = state["standardise.mean"], state["standardise.deviation"]
+    moved = {
+        "standardise.mean": mean * divisor + shift,
+        "standardise.deviation": deviation * divisor,
+    }
+    return state | moved
+
+
+def _task(config: RunConfig, data: Prepared, models: Sequence[tuple[int, int, int]]) -> Task:
+    of_fold = [fold for fold, _, _ in models]
+    train, val, test = (data.role(name) for name in ("train", "val", "test"))
+    targets = data.targets.distributions
+    for fold, counts in enumerate(train.astype(float) @ targets):
+        lacking = [x for x, n in zip(data.targets.labels, counts, strict=True) if n == 0]
+        if lacking:
+            raise SerError(
+                f"fold {fold} has no training utterance of {', '.join(lacking)}; give fewer "
+                "--folds, --drop the class, or another --seed"
+            )
+    # A view has its utterance's target, and trains wherever its utterance does.
+    train = np.concatenate([train, train[:, data.view_of]], axis=1)
+    targets = np.concatenate([targets, targets[data.view_of]])
+    return Task(
+        targets=targets,
+        smoothing=config.labels.smoothing,
+        train=train[of_fold],
+        val=val[of_fold],
+        test=test[of_fold],
+        weights=class_weights(config.class_weights, targets, train)[of_fold],
+        loss=find_loss(config.loss),
+        names=[f"fold {fold}, seed {seed}" for fold, _, seed in models],
+    )
