@@ -187,7 +187,9 @@ def train_head(
     cache: Annotated[Path | None, typer.Option(help="A cache's folder.")] = None,
     encoder: Annotated[str | None, typer.Option(help="Whose cache, if there are several.")] = None,
     cache_dir: CacheDir = Path("cache"),
-    layer: Annotated[str, typer.Option(help="A stored layer, or last.")] = "last",
+    layer: Annotated[
+        str, typer.Option(help="A stored layer; last; best on validation; or weighted: all.")
+    ] = "last",
     protocol: Annotated[str, typer.Option(help="speaker, session, official, random.")] = "speaker",
     folds: Annotated[int, typer.Option(help="Number of folds.")] = 5,
     seeds: Annotated[int, typer.Option(help="How many times each fold is trained.")] = 5,
@@ -204,6 +206,9 @@ def train_head(
     ] = 0.0,
     ties: Annotated[str, typer.Option(help="keep or drop soft labels that are tied.")] = "keep",
     smoothing: Annotated[float, typer.Option(help="Share of a target spread evenly.")] = 0.0,
+    standardise: Annotated[
+        str, typer.Option(help="train; or speaker: each by their own frames first.")
+    ] = "train",
     views: Annotated[
         str, typer.Option(help="Augmented views to train on: all, none, or speed=0.9,noise=20.")
     ] = "all",
@@ -216,7 +221,8 @@ def train_head(
     ] = "auto",
     class_weights: Annotated[str, typer.Option(help="none, balanced or effective.")] = "none",
     set_: Annotated[
-        list[str] | None, typer.Option("--set", help="KEY=VALUE for training or for a head.")
+        list[str] | None,
+        typer.Option("--set", help="KEY=VALUE[,VALUE]: of several, each fold takes the best."),
     ] = None,
     results_dir: ResultsDir = Path("results"),
     device: Device = "auto",
@@ -248,6 +254,7 @@ def train_head(
             drop=frozenset(drop or ()),
         ),
         views=_names(views),
+        standardise=standardise,
         loss=loss,
         class_weights=class_weights,
         settings=_pairs("--set", set_),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -198,6 +198,10 @@ def find_or_create(config: ExtractConfig, spec: EncoderSpec) -> tuple[Path, stor
             )
         for path in sorted((folder / "shards").glob("*.h5")):
             complete_checksum(path, meta.key)
+        if meta.roles != spec.roles:  # of an earlier version; they are the encoder's, like the key
+            with store.locked(folder):
+                meta = replace(store.read_meta(folder), roles=spec.roles)
+                store.write_meta(folder, meta)
         return folder, meta
     folder, key = _new_folder(config, parts), cache_key(parts)
     meta = store.Meta(
@@ -210,6 +214,7 @@ def find_or_create(config: ExtractConfig, spec: EncoderSpec) -> tuple[Path, stor
         frame_hz=spec.frame_hz,
         last=spec.last,
         versions=_circumstances(config),
+        roles=spec.roles,
     )
     store.write_meta(folder, meta)
     return folder, meta

@@ -41,7 +41,9 @@ def _pictures(run: NewRun) -> dict[str, bytes]:
     warned = notes(results)
     title = f"{about}\n({', '.join(warned)})" if warned else about
     matrix = np.array(results["confusion_matrix"])
-    return {
-        "confusion_matrix": to_png(plot_confusion(matrix, results["corpus"]["labels"], title)),
-        "training_history": to_png(plot_history(run.history, title)),
+    pictures = {
+        "confusion_matrix": to_png(plot_confusion(matrix, results["corpus"]["labels"], title))
     }
+    if len(run.history):  # some heads have no epochs
+        pictures["training_history"] = to_png(plot_history(run.history, title))
+    return pictures

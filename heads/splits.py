@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ Indices = npt.NDArray[np.int64]
 
 _FEWEST_SPEAKERS = 3
 VALIDATION_PARTS = 5  # about a fifth of what is not tested chooses when to stop
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +155,40 @@ def shared_speakers(fold: Fold, speakers: Sequence[str | None]) -> set[str]:
     names = np.array([speaker or "" for speaker in speakers])
     seen = set(names[fold.train].tolist()) | set(names[fold.val].tolist())
     return (seen & set(names[fold.test].tolist())) - {""}
+
+
+def inner_parts(
+    strata: Sequence[str], speakers: Sequence[str | None], parts: int, seed: int
+) -> list[Indices]:
+    """Parts of a training part, to choose a setting by cross-validation: each utterance in one.
+
+    By speaker; where there is one speaker only, or some are not known, utterances are dealt at
+    random, and a warning says so.
+
+    Args:
+        strata: [N], what parts should hold in equal shares.
+        speakers: [N].
+        parts: Number of parts; fewer where there are fewer speakers.
+        seed: Of the shuffling.
+
+    Raises:
+        UsageError: There is one utterance.
+    """
+    if len(strata) < 2:
+        raise UsageError(
+            f"{len(strata)} utterances train, and it takes 2 to choose a setting by "
+            "cross-validation; give more clips or fewer --folds"
+        )
+    names = [speaker for speaker in speakers if speaker is not None]
+    if len(names) == len(speakers) and len(set(names)) > 1:
+        return _grouped(strata, names, min(parts, len(set(names))), seed)
+    why = "one speaker" if len(names) == len(speakers) else "speakers that are not known"
+    _log.warning(
+        "the training part has %s: its inner folds are dealt at random, and settings chosen on "
+        "them suit the speakers that it has",
+        why,
+    )
+    return _stratified(strata, min(parts, len(strata)), seed)
 
 
 def _with_validation(

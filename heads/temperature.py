@@ -38,17 +38,20 @@ def fit_temperatures(logits: Array, targets: Array, val: npt.NDArray[np.bool_]) 
     )
 
 
-def fit_temperature(logits: Array, targets: Array) -> float:
+def fit_temperature(
+    logits: Array, targets: Array, coldest: float = COLDEST, hottest: float = HOTTEST
+) -> float:
     """T that minimises the mean of -sum_c t_c log softmax(logits / T)_c.
 
     That is convex in b = 1 / T. Its slope, mean(sum_c (p_c - t_c) z_c), grows with b, so its zero
-    is bracketed or beyond a bound: T stays from 0.05 to 20. The lower bound is met where larger
-    logits were always better, as where every prediction is right; the upper one where none would be
-    best.
+    is bracketed or beyond a bound. The lower bound is met where larger logits were always better,
+    as where every prediction is right; the upper one where none would be best.
 
     Args:
         logits: Predictions.
         targets: Distributions; utterances without votes (zeros) do not count.
+        coldest: The lower bound of T.
+        hottest: The upper bound of T.
 
     Shape:
         logits, targets: [N, C].
@@ -73,9 +76,9 @@ def fit_temperature(logits: Array, targets: Array) -> float:
     def slope(inverse: float) -> float:
         return float(((softmax(inverse * z, axis=1) - t) * z).sum() / len(z))
 
-    low, high = 1 / HOTTEST, 1 / COLDEST
+    low, high = 1 / hottest, 1 / coldest
     if slope(high) <= 0:  # first: where logits are huge and right, the slope is 0 everywhere
-        return COLDEST
+        return coldest
     if slope(low) >= 0:
-        return HOTTEST
+        return hottest
     return float(1 / brentq(slope, low, high, xtol=1e-12))

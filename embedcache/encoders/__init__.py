@@ -35,6 +35,24 @@ FALLBACK = "huggingface"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnRoles:
+    """Which of a frame's values tell how loud it is, and whether a voice was found in it.
+
+    They say how frames are read and change none, so they are no part of a cache's key.
+
+    Attributes:
+        level: Columns whose powers add up to the frame's level; none where nothing tells it, as in
+            hidden states.
+        level_db: Decibels per unit of those columns.
+        voiced: Column that is 1 where a voice was found and 0 elsewhere; None where none tells.
+    """
+
+    level: tuple[int, ...] = ()
+    level_db: float = 1.0
+    voiced: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderSpec:
     """What an encoder is, as far as a cache and its readers need to know.
 
@@ -54,6 +72,7 @@ class EncoderSpec:
         last: Name of the layer that `last` stands for.
         dtype: Compute dtype: `float32`, `bfloat16` or `float16`.
         pads: Whether clips of different lengths may share a batch without a trace.
+        roles: What columns of a frame tell of it.
     """
 
     id: str
@@ -71,6 +90,7 @@ class EncoderSpec:
     last: str
     dtype: str
     pads: bool
+    roles: ColumnRoles = ColumnRoles()
 
     @property
     def frame_hz(self) -> float:

@@ -15,6 +15,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from embedcache.encoders import (
+    ColumnRoles,
     Encoder,
     EncoderSpec,
     Frames,
@@ -57,6 +58,8 @@ DELTAS = tuple(
 )
 COLUMNS: tuple[Column, ...] = BASE + DELTAS
 """What the values of a frame are, in order."""
+_NAMES = [column.name for column in COLUMNS]
+ROLES = ColumnRoles(level=(_NAMES.index("energy"),), voiced=_NAMES.index("voiced"))
 
 
 def load(encoder_id: str, layers: str, device: str, dtype: str) -> Encoder:
@@ -81,7 +84,7 @@ class _Descriptors:
                 "floor": FLOOR,
                 "quietest": QUIETEST,
                 "delta_reach": REACH,
-                "columns": [column.name for column in COLUMNS],
+                "columns": _NAMES,
                 "pitch": {**asdict(PITCH), **_pitch.CONSTANTS},
                 "bands": _bands.CONSTANTS,
                 "shape": _shape.CONSTANTS,
@@ -96,6 +99,7 @@ class _Descriptors:
             last="last",
             dtype="float32",
             pads=True,
+            roles=ROLES,
         )
 
     def prepare(self, clip: Samples) -> Samples:

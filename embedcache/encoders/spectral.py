@@ -6,11 +6,19 @@ give 49 frames here and there. No frame sees past the clip, so neither padding n
 
 from __future__ import annotations
 
+from math import log, sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from embedcache.encoders import Encoder, EncoderSpec, Frames, Samples, require_plain
+from embedcache.encoders import (
+    ColumnRoles,
+    Encoder,
+    EncoderSpec,
+    Frames,
+    Samples,
+    require_plain,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +37,12 @@ FFT = 1024  # the 25 ms window zero-padded: 80 bands need more than 201 bins
 MELS = 80
 CEPSTRA = 40
 FLOOR = 1e-10
+_DB = 10 / log(10)  # per natural logarithm of a power
+_LEVELS = {
+    "logmel": ColumnRoles(level=tuple(range(MELS)), level_db=_DB),
+    # The first coefficient of the orthogonal transform is sqrt(MELS) times the mean of the bands.
+    "mfcc": ColumnRoles(level=(0,), level_db=_DB / sqrt(MELS)),
+}
 _CHUNK_FRAMES = 16_384
 
 
@@ -73,6 +87,7 @@ class _Spectral:
             last="last",
             dtype="float32",
             pads=True,
+            roles=_LEVELS[encoder_id],
         )
 
     def prepare(self, clip: Samples) -> Samples:

@@ -15,12 +15,13 @@ import json
 import os
 import re
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from embedcache.atomic import write_whole
 from embedcache.audio.conditioning import Conditioning
 from embedcache.audio.decode import DECODING
+from embedcache.encoders import ColumnRoles
 from embedcache.errors import SerError, UsageError, disk_errors
 from embedcache.store.key import KeyParts
 from embedcache.store.shard import Skip
@@ -49,6 +50,7 @@ class Meta:
         versions: Of the libraries that the first extraction ran with.
         fidelity: How near its frames are to float32 ones: see `embedcache.fidelity`; None before
             its first extraction has ended.
+        roles: What columns of a frame tell of it; nothing in caches of earlier versions.
     """
 
     corpus: str
@@ -61,6 +63,12 @@ class Meta:
     last: str
     versions: dict[str, str]
     fidelity: dict[str, float] | None = None
+    roles: ColumnRoles = field(default_factory=ColumnRoles)
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """What the values of a frame are called: [D]; nothing where they have no names."""
+        return tuple(self.parts.config.get("columns", ()))
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -127,7 +135,10 @@ def read_meta(folder: Path) -> Meta:
         record = json.loads(path.read_text(encoding="utf-8"))
         if record.pop("format") != FORMAT:
             raise SerError(f"{folder} has another format than {FORMAT}; extract it again")
-        return Meta(**{**record, "parts": KeyParts.from_json(record["parts"])})
+        roles = ColumnRoles(**record.pop("roles", {}))
+        roles = replace(roles, level=tuple(roles.level))
+        parts = KeyParts.from_json(record.pop("parts"))
+        return Meta(**record, parts=parts, roles=roles)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise SerError(f"{path} is damaged ({error}); extract the corpus again") from error
 

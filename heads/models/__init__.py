@@ -9,31 +9,83 @@ defines:
   a leading axis K, and the models' own dropout is in `stack` (see `heads.stacked`);
 - optionally `frame_weights(frames, mask)`, a method that gives the weights of the frames, [B, Q, T]
   with Q a multiple of K;
-- optionally `reducer(config)`, which gives a function of an utterance's frames, [T, D] to
-  [T', D']: what is done to them once, before training;
+- optionally `reducer(config, roles)`, which gives a function of an utterance's frames, [T, D] to
+  [T', D'], or None: what is done to them once, before training. `roles` says which columns tell
+  level and voicing (see `embedcache.encoders.ColumnRoles`);
 - optionally `STACKS = False`, where models are trained one after another, as stacks of one.
+
+A head that is not trained by gradients defines, in place of `Head`, `fit(config, examples) -> Fit`:
+one fold's model from one vector of each utterance. It draws nothing at random, so it runs once.
 """
 
 from __future__ import annotations
 
-from dataclasses import fields
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Protocol, cast, get_type_hints
+
+import numpy as np
+import numpy.typing as npt
 
 from embedcache.errors import UsageError, unknown_name
 from embedcache.plugins import find
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from torch import nn
+    from torch import Tensor, nn
 
     from heads.stacked import Stack, Standardise
 
 
+Frames = npt.NDArray[np.float32]
+Reduction = Callable[[Frames], Frames]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examples:
+    """What a head without epochs is fitted to.
+
+    Attributes:
+        vectors: [N, D], one of each utterance.
+        targets: [N, C], distributions.
+        speakers: [N].
+        train: Positions of the utterances that train.
+        val: Positions of those that validate; they may train a model whose choices are made.
+        labels: [C], names of the classes.
+    """
+
+    vectors: npt.NDArray[np.float32]
+    targets: npt.NDArray[np.float64]
+    speakers: Sequence[str | None]
+    train: npt.NDArray[np.int64]
+    val: npt.NDArray[np.int64]
+    labels: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """A model that was fitted without epochs.
+
+    Attributes:
+        state: Its weights.
+        probabilities: [N, C], for all utterances.
+        score: What it is chosen by among others, from training or validation part: UA.
+    """
+
+    state: Mapping[str, Tensor]
+    probabilities: npt.NDArray[np.float64]
+    score: float
+
+
 class HeadModule(Protocol):
-    """What a head plug-in's module offers."""
+    """What a head plug-in's module offers: `Head`, or `fit` in its place."""
 
     Config: type[Any]
+
+    def fit(self, config: Any, examples: Examples) -> Fit:
+        """Fit one fold's model."""
+        ...
 
     def Head(  # noqa: N802 - a class
         self,

@@ -1,20 +1,19 @@
-"""Mean of the frames, or mean and deviation, then a multi-layer perceptron."""
+"""Mean of the frames, or more of their statistics, then a multi-layer perceptron."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from torch import Tensor, nn
 
+from embedcache.encoders import ColumnRoles
 from embedcache.errors import UsageError
+from heads.functionals import functionals
+from heads.models import Frames, Reduction
 from heads.stacked import Stack, StackedPerceptron, Standardise
 
-Frames = npt.NDArray[np.float32]
-
-POOLING = ("mean", "mean-std")
+POOLING = ("mean", "mean-std", "functionals")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +21,8 @@ class Config:
     """Settings.
 
     Attributes:
-        pooling: `mean` of the frames, or `mean-std`: mean and standard deviation.
+        pooling: `mean` of the frames; `mean-std`, mean and standard deviation; or `functionals`,
+            see `heads.functionals`.
         hidden: Widths of the hidden layers.
         dropout: Share of hidden values that is dropped while training.
     """
@@ -33,11 +33,13 @@ class Config:
 
     def __post_init__(self) -> None:
         if self.pooling not in POOLING:
-            raise UsageError(f"--set pooling={self.pooling}: give {' or '.join(POOLING)}")
+            raise UsageError(f"--set pooling={self.pooling}: give {', '.join(POOLING)}")
 
 
-def reducer(config: Config) -> Callable[[Frames], Frames]:
+def reducer(config: Config, roles: ColumnRoles) -> Reduction:
     """What is made of an utterance's frames once, before training: [T, D] to [1, D']."""
+    if config.pooling == "functionals":
+        return lambda frames: functionals(frames, roles)[None]
     return _mean if config.pooling == "mean" else _mean_and_deviation
 
 

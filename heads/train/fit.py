@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from embedcache.errors import SerError
-from heads.data import FrameSet, load_frames, moments, reduced
+from embedcache.errors import SerError, UsageError
+from heads.data import FrameSet, load_frames, moments, reduced, speaker_scale
 from heads.losses import class_weights, find_loss
-from heads.models import HeadModule
+from heads.models import Examples, HeadModule, Reduction
 from heads.stacked import Stack, Standardise
 from heads.train.candidates import Candidate, stacks
 from heads.train.memory import placed
@@ -67,12 +67,14 @@ def fit(
     Raises:
         SerError: A fold has no training utterance of a class, or the cache is damaged.
     """
+    if hasattr(module, "fit"):
+        return _fit_directly(config, data, module, candidates)
     members: list[Member] = []
     load_s = 0.0
     for positions in stacks(candidates):
         group = [candidates[position] for position in positions]
         started = time.perf_counter()
-        frames, hiding = _frames(data, module, group[0], device)
+        frames, hiding = _frames(config, data, module, group[0], device)
         load_s += time.perf_counter() - started
         # All seeds of a fold and all of its candidates stand side by side.
         models = [
@@ -95,17 +97,84 @@ def fit(
 
 
 def _frames(
-    data: Prepared, module: HeadModule, candidate: Candidate, device: str
+    config: RunConfig, data: Prepared, module: HeadModule, candidate: Candidate, device: str
 ) -> tuple[FrameSet, Hiding | None]:
     """What a head sees of each utterance and view; and what hides frames, if it must do so."""
     everyone = [*data.utterances, *data.views]
     whole = load_frames(data.reader, everyone, candidate.layers)
+    reduce = _reduction(data, module, candidate)
+    frames = reduced(whole, reduce) if reduce else whole
+    frames = _by_speaker(config, data, frames)
+    frames = placed(frames, "float32" if reduce else candidate.training.precision, device)
+    return frames, Hiding(whole, reduce) if reduce and candidate.training.mask_time else None
+
+
+def _reduction(data: Prepared, module: HeadModule, candidate: Candidate) -> Reduction | None:
     reducer = getattr(module, "reducer", None)
-    reduce = reducer(candidate.head) if reducer else None
-    if reduce is None:
-        return placed(whole, candidate.training.precision, device), None
-    frames = placed(reduced(whole, reduce), "float32", device)
-    return frames, Hiding(whole, reduce) if candidate.training.mask_time else None
+    return reducer(candidate.head, data.reader.meta.roles) if reducer else None
+
+
+def _by_speaker(config: RunConfig, data: Prepared, frames: FrameSet) -> FrameSet:
+    """Frames, or what is made of them, standardised by each speaker's own where that is asked for.
+
+    Raises:
+        UsageError: A speaker is not known.
+    """
+    if config.standardise != "speaker":
+        return frames
+    everyone = [*data.utterances, *data.views]
+    unknown = sum(one.speaker is None for one in everyone)
+    if unknown:
+        raise UsageError(
+            f"--standardise speaker: {unknown} of {len(everyone)} utterances name no speaker; "
+            "leave the option out"
+        )
+    speakers = [one.speaker for one in everyone]
+    return replace(frames, scale=speaker_scale(frames, speakers, len(data.utterances)))
+
+
+def _fit_directly(
+    config: RunConfig, data: Prepared, module: HeadModule, candidates: Sequence[Candidate]
+) -> tuple[list[Member], float]:
+    """Models of a head without epochs: one for each fold and candidate."""
+    members: list[Member] = []
+    load_s = 0.0
+    labels = data.targets.labels
+    for position, candidate in enumerate(candidates):
+        if len(candidate.layers) > 1:
+            raise UsageError("--layer weighted is learned by gradients; give a layer, or best")
+        started = time.perf_counter()
+        whole = load_frames(data.reader, data.utterances, candidate.layers)
+        reduce = _reduction(data, module, candidate)
+        frames = reduced(whole, reduce) if reduce else whole
+        frames = _by_speaker(config, replace(data, views=[]), frames)
+        vectors = np.concatenate([frames.read(i) for i in range(len(frames.lengths))])
+        load_s += time.perf_counter() - started
+        for number, fold in enumerate(data.folds):
+            _require_classes(data.targets.distributions[fold.train], labels, number)
+            examples = Examples(
+                vectors=vectors,
+                targets=data.targets.distributions,
+                speakers=[one.speaker for one in data.utterances],
+                train=fold.train,
+                val=fold.val,
+                labels=labels,
+            )
+            found = module.fit(candidate.head, examples)
+            members.append(
+                Member(
+                    fold=number,
+                    seed=config.seed,
+                    candidate=position,
+                    score=np.array([found.score, 0.0]),
+                    state={name: tensor[None] for name, tensor in found.state.items()},
+                    history=[],
+                    probabilities=found.probabilities,
+                    parameters=sum(tensor.numel() for tensor in found.state.values()),
+                    dim=vectors.shape[1],
+                )
+            )
+    return members, load_s
 
 
 def _fit_stack(
@@ -167,13 +236,8 @@ def _task(config: RunConfig, data: Prepared, models: Sequence[tuple[int, int, in
     of_fold = [fold for fold, _, _ in models]
     train, val, test = (data.role(name) for name in ("train", "val", "test"))
     targets = data.targets.distributions
-    for fold, counts in enumerate(train.astype(float) @ targets):
-        lacking = [x for x, n in zip(data.targets.labels, counts, strict=True) if n == 0]
-        if lacking:
-            raise SerError(
-                f"fold {fold} has no training utterance of {', '.join(lacking)}; give fewer "
-                "--folds, --drop the class, or another --seed"
-            )
+    for fold, rows in enumerate(train):
+        _require_classes(targets[rows], data.targets.labels, fold)
     # A view has its utterance's target, and trains wherever its utterance does.
     train = np.concatenate([train, train[:, data.view_of]], axis=1)
     targets = np.concatenate([targets, targets[data.view_of]])
@@ -187,3 +251,17 @@ def _task(config: RunConfig, data: Prepared, models: Sequence[tuple[int, int, in
         loss=find_loss(config.loss),
         names=[f"fold {fold}, seed {seed}" for fold, _, seed in models],
     )
+
+
+def _require_classes(targets: npt.NDArray[np.float64], labels: Sequence[str], fold: int) -> None:
+    """See that each class has a training utterance.
+
+    Raises:
+        SerError: One has none.
+    """
+    lacking = [x for x, n in zip(labels, targets.sum(axis=0), strict=True) if n == 0]
+    if lacking:
+        raise SerError(
+            f"fold {fold} has no training utterance of {', '.join(lacking)}; give fewer "
+            "--folds, --drop the class, or another --seed"
+        )

@@ -20,6 +20,7 @@ from embedcache.utterance import Utterance
 from heads.labels import LabelConfig, Targets, make_targets
 from heads.splits import Fold, SplitTable, split
 
+STANDARDISE = ("train", "speaker")
 _ROUNDING = 1e-9
 _log = logging.getLogger(__name__)
 
@@ -41,6 +42,8 @@ class RunConfig:
         seed: The first seed; it also makes the folds.
         labels: How emotions become targets.
         views: Augmented views to train with: `all` that the cache holds, `none`, or their names.
+        standardise: By whose frames: `train`, the model's own training part, or `speaker`, each
+            speaker's own and then that.
         loss: Of `heads.losses`; `auto` is cross-entropy for hard labels and KL for soft ones.
         class_weights: `none` or `balanced`.
         settings: `--set` keys and values, for training or for a head.
@@ -59,6 +62,7 @@ class RunConfig:
     seed: int = 0
     labels: LabelConfig = field(default_factory=LabelConfig)
     views: Sequence[str] = ("all",)
+    standardise: str = "train"
     loss: str = "auto"
     class_weights: str = "none"
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -100,6 +104,8 @@ def prepare(config: RunConfig) -> Prepared:
         UsageError: The cache, the labels or the protocol do not exist.
         SerError: The cache is damaged or empty.
     """
+    if config.standardise not in STANDARDISE:
+        raise unknown_name("--standardise", config.standardise, STANDARDISE)
     path = config.cache or find_cache(config.cache_dir, config.corpus, config.encoder)
     reader = CacheReader(path)
     if reader.meta.corpus != config.corpus:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -27,6 +27,7 @@ from heads.train.evaluate import OutOfFold, evaluate
 from heads.train.fit import Member
 from heads.train.prepare import Prepared, RunConfig
 from heads.train.select import Choice
+from heads.train.stack import Epoch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,10 +129,14 @@ def _results(run: Finished, tested: OutOfFold) -> dict[str, Any]:
             "parameters": max(member.parameters for member in run.members),
         },
         "training": {
-            **asdict(run.candidates[0].training),
+            **(asdict(run.candidates[0].training) if _by_gradients(run) else {}),
             "tried": [c.told for c in run.candidates] if len(run.candidates) > 1 else [],
-            "loss": run.config.loss,
-            "class_weights": run.config.class_weights,
+            "standardise": run.config.standardise,
+            **(
+                {"loss": run.config.loss, "class_weights": run.config.class_weights}
+                if _by_gradients(run)
+                else {}
+            ),
             **_labels(run.config.labels, run.config.corpus),
             "views": dict(Counter(view.view for view in data.views)),
             "seed": run.config.seed,
@@ -142,6 +147,10 @@ def _results(run: Finished, tested: OutOfFold) -> dict[str, Any]:
     }
     results["run_id"] = _run_id(results, data)
     return results
+
+
+def _by_gradients(run: Finished) -> bool:
+    return any(member.history for member in run.members)
 
 
 def _labels(config: LabelConfig, corpus: str) -> dict[str, Any]:
@@ -242,7 +251,8 @@ def _history_table(members: Sequence[Member]) -> pd.DataFrame:
         for member in members
         for epoch in member.history
     ]
-    return pd.DataFrame(rows).drop(columns="model")
+    columns = ["fold", "seed", *(f.name for f in fields(Epoch) if f.name != "model")]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _named_weights(members: Sequence[Member]) -> dict[str, torch.Tensor]:

@@ -70,6 +70,8 @@ def _train(
     device: str,
 ) -> NewRun:
     started = time.perf_counter()
+    if hasattr(module, "fit"):  # nothing in it is drawn at random
+        config = replace(config, seeds=1)
     members, load_s = fit(config, data, module, candidates, device)
     chosen, choice = choose(members, candidates)
     if not chosen:

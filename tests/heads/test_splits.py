@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from embedcache.corpora.ravdess import OFFICIAL_FOLDS
 from embedcache.errors import UsageError
-from heads.splits import PROTOCOLS, Fold, SplitTable, shared_speakers, split
+from heads.splits import PROTOCOLS, Fold, SplitTable, inner_parts, shared_speakers, split
 
 varied = settings(deadline=None, max_examples=80)
 NO_REST = "speakers that are not tested"
@@ -291,3 +291,24 @@ def small(**changes):
 def test_what_cannot_be_split_is_said(protocol, table, folds, text):
     with pytest.raises(UsageError, match=text):
         split(protocol, table, folds, 0)
+
+
+# Inner folds
+
+
+@varied
+@given(tables(), st.integers(2, 12))
+def test_inner_parts_hold_everyone_once_and_share_no_speaker(table, parts):
+    found = inner_parts(table.strata, table.speakers, parts, 0)
+    assert sorted(np.concatenate(found).tolist()) == list(range(len(table.strata)))
+    speakers = [{table.speakers[i] for i in part} for part in found]
+    assert sum(map(len, speakers)) == len(set(table.speakers)) >= len(found)
+    again = inner_parts(table.strata, table.speakers, parts, 0)
+    assert [part.tolist() for part in again] == [part.tolist() for part in found]
+
+
+@pytest.mark.parametrize("speakers", [["s0"] * 6, ["s0", None, "s1", "s2", "s3", "s4"]])
+def test_inner_parts_without_speakers_to_tell_apart_are_dealt_at_random(speakers, caplog):
+    found = inner_parts(["sad"] * 6, speakers, 5, 0)
+    assert sorted(np.concatenate(found).tolist()) == list(range(6))
+    assert "its inner folds are dealt at random" in caplog.text

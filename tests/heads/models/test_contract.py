@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from embedcache.encoders import ColumnRoles
 from embedcache.errors import UsageError
 from embedcache.plugins import plugins
 from heads.data import frame_set, moments
@@ -17,7 +18,7 @@ from heads.stacked import Stack, Standardise
 from heads.train.settings import TrainConfig
 from heads.train.stack import Task, train_stack
 
-HEADS = sorted(plugins("heads.models"))
+HEADS = sorted(name for name in plugins("heads.models") if hasattr(load_head(name), "Head"))
 REDUCING = [name for name in HEADS if hasattr(load_head(name), "reducer")]
 WEIGHING = [name for name in HEADS if hasattr(load_head(name).Head, "frame_weights")]
 DIM, CLASSES = 5, 3
@@ -169,7 +170,7 @@ def test_dropout_is_for_training_only(name):
 def test_what_is_reduced_beforehand_gives_the_same_logits(name):
     head, (frames, mask) = build(name), batch()
     arrays = [row[valid].numpy() for row, valid in zip(frames, mask, strict=True)]
-    reduce = load_head(name).reducer(load_head(name).Config())
+    reduce = load_head(name).reducer(load_head(name).Config(), ColumnRoles())
     reduced = frame_set([reduce(array) for array in arrays])
     assert reduced.lengths.sum() < mask.sum()
     logits = head(*reduced.batch(range(len(arrays)), "cpu"))

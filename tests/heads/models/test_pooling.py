@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from embedcache.encoders import ColumnRoles
 from embedcache.errors import UsageError
 from heads.models import attention, mlp
 from heads.stacked import Stack, Standardise
@@ -31,10 +32,10 @@ def test_mlp_sees_the_mean_of_the_standardised_frames():
 
 def test_mlp_sees_the_mean_over_time_and_the_deviation_if_asked():
     frames = np.random.default_rng(0).standard_normal((7, 3)).astype(np.float32)
-    mean = mlp.reducer(mlp.Config())
+    mean = mlp.reducer(mlp.Config(), ColumnRoles())
     np.testing.assert_allclose(mean(frames), frames.mean(axis=0)[None], rtol=1e-6)
     np.testing.assert_array_equal(mean(frames[:1]), frames[:1])
-    both = mlp.reducer(mlp.Config(pooling="mean-std"))(frames)
+    both = mlp.reducer(mlp.Config(pooling="mean-std"), ColumnRoles())(frames)
     np.testing.assert_allclose(both[0], [*frames.mean(axis=0), *frames.std(axis=0)], rtol=1e-5)
 
 
@@ -43,7 +44,7 @@ def test_mlp_weighs_layers_of_means_only():
     stack = Stack([torch.Generator()], [0.0])
     with pytest.raises(UsageError, match="weighs means of layers: mlp with --set pooling=mean-std"):
         mlp.Head(mlp.Config(pooling="mean-std"), 4, 3, standardise, stack)
-    with pytest.raises(UsageError, match="--set pooling=max: give mean or mean-std"):
+    with pytest.raises(UsageError, match="--set pooling=max: give mean, mean-std, functionals"):
         mlp.Config(pooling="max")
 
 

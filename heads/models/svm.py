@@ -1,0 +1,66 @@
+"""Functionals of the frames, then a linear SVM: no epochs, no seeds, the baseline.
+
+Its C is chosen inside each fold's training part, by speaker; then it is fitted on training and
+validation part. It is deterministic, so it runs once.
+
+Letters: N utterances, D values of a vector, C classes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from embedcache.errors import UsageError
+from heads.functionals import functionals
+from heads.models import Fit
+from heads.models._svm import fit_svm
+
+if TYPE_CHECKING:
+    from embedcache.encoders import ColumnRoles
+    from heads.models import Examples, Reduction
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Settings.
+
+    Attributes:
+        c: The SVM's C; 0 chooses it inside the training part.
+    """
+
+    c: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.c < np.inf:
+            raise UsageError(f"--set c={self.c}: give a number above 0, or 0 to have it chosen")
+
+
+def reducer(config: Config, roles: ColumnRoles) -> Reduction:
+    """Functionals of an utterance's frames, [T, D] to [1, D']."""
+    return lambda frames: functionals(frames, roles)[None]
+
+
+def fit(config: Config, examples: Examples) -> Fit:
+    """Fit the SVM of one fold.
+
+    Raises:
+        SerError: A class has no example, or a vector holds what is no number.
+    """
+    fitted = fit_svm(
+        examples.vectors,
+        examples.targets,
+        examples.speakers,
+        examples.train,
+        examples.val,
+        examples.labels,
+        config.c,
+    )
+    return Fit(
+        state={name: torch.from_numpy(array) for name, array in fitted.model.to_arrays().items()},
+        probabilities=fitted.model.probabilities(examples.vectors),
+        score=max(fitted.inner_ua),
+    )

@@ -1,0 +1,63 @@
+"""Every combination of what is asked for, in as few stacks as can be."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+from embedcache.errors import UsageError
+from heads.models import load_head
+from heads.train.candidates import check_settings, make_candidates, stacks
+
+ONE = [("last",)]
+
+
+def make(settings, head="mha", layers=ONE, select="ua"):
+    return make_candidates(settings, load_head(head), layers, select)
+
+
+def test_settings_are_combined_each_with_each_on_each_layer():
+    settings = {"lr": "0.1,0.2", "dropout": "0.0,0.3,0.5", "epochs": "7", "hidden": "8-4"}
+    found = make(settings, layers=[("0",), ("1",)])
+    expected = set(product((0.1, 0.2), (0.0, 0.3, 0.5), (("0",), ("1",))))
+    assert {(c.training.lr, c.head.dropout, c.layers) for c in found} == expected
+    assert len(found) == len(expected)
+    assert all((c.training.epochs, c.head.hidden) == (7, (8, 4)) for c in found)
+    assert found[0].told == {"lr": "0.1", "dropout": "0.0", "layer": "0"}
+
+
+def test_nothing_is_told_of_the_only_one():
+    (found,) = make({"lr": "0.1"})
+    assert found.told == {}
+    assert found.training.select == "ua"
+
+
+def test_keys_of_other_heads_are_passed_over():
+    (found,) = make({"heads": "2"}, head="attention")
+    assert not hasattr(found.head, "heads")
+
+
+def test_what_training_has_of_its_own_shares_a_stack_and_structure_does_not():
+    found = make({"lr": "0.1,0.2", "dropout": "0,0.3", "weight_decay": "0,1", "clip": "1,2"})
+    assert [len(stack) for stack in stacks(found)] == [16]
+    found = make({"lr": "0.1,0.2", "hidden": "8,16", "batch_size": "4,8"}, layers=[("0",), ("1",)])
+    groups = list(stacks(found))
+    assert [len(stack) for stack in groups] == [2] * 8
+    assert sorted(k for stack in groups for k in stack) == list(range(16))
+    for group in groups:
+        assert len({found[k].structure() for k in group}) == 1
+
+
+def test_a_wrong_value_among_several_is_refused():
+    with pytest.raises(UsageError, match="--set lr=-1.0: give a number above 0"):
+        make({"lr": "0.1,-1"})
+    with pytest.raises(UsageError, match="--set dropout=many: give a value of type float"):
+        make({"dropout": "0.1,many"})
+
+
+def test_a_key_must_be_one_of_some_head():
+    modules = {name: load_head(name) for name in ("mlp", "mha")}
+    check_settings({"queries": "2", "lr": "1"}, modules)
+    with pytest.raises(UsageError, match="unknown key in --set 'querys'"):
+        check_settings({"querys": "2"}, modules)
