@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -12,7 +13,15 @@ from hypothesis import strategies as st
 
 from embedcache.errors import SerError, UsageError
 from embedcache.store.reader import CacheReader
-from heads.data import frame_set, load_frames, moments, reading_batches, reduced, training_batches
+from heads.data import (
+    frame_set,
+    load_frames,
+    moments,
+    reading_batches,
+    reduced,
+    speaker_scale,
+    training_batches,
+)
 
 varied = settings(deadline=None, max_examples=60)
 lengths_lists = st.lists(st.integers(1, 50), min_size=1, max_size=300).map(np.array)
@@ -170,3 +179,41 @@ def test_a_damaged_row_is_named(tmp_path, plant, write_cache):
     reader = CacheReader(cache)
     with pytest.raises(SerError, match=r"is damaged at utterance 's1-11' \(checksum\)"):
         load_frames(reader, reader.utterances, ["last"]).resident("cpu")
+
+
+# Scales
+
+
+@varied
+@given(st.integers(1, 4), st.sampled_from((0.0, 300.0)), st.integers(0, 2**32 - 1))
+def test_frames_of_each_speaker_have_mean_zero_and_deviation_one(speakers, offset, seed):
+    """By their originals alone: views take their speaker's scale, and change it by nothing."""
+    rng = np.random.default_rng(seed)
+    names = [f"s{k}" for k in [*range(speakers), *rng.integers(0, speakers, 8)]]
+    arrays = [
+        (offset * (1 + int(name[1])) + rng.standard_normal((6, 3))).astype(np.float32)
+        for name in names
+    ]
+    originals = len(names) - 3
+    frames = frame_set(arrays)
+    scale = speaker_scale(frames, names, originals)
+    scaled = replace(frames, scale=scale)
+    for name in set(names):
+        own = [scaled.read(i) for i in range(originals) if names[i] == name]
+        own = np.concatenate(own).astype(np.float64)
+        np.testing.assert_allclose(own.mean(axis=0), 0, atol=1e-3)
+        np.testing.assert_allclose(own.std(axis=0), 1, atol=1e-3)
+    loud = frame_set([*arrays[:originals], *(100 * a for a in arrays[originals:])])
+    again = speaker_scale(loud, names, originals)
+    np.testing.assert_array_equal(again.shift, scale.shift)
+    np.testing.assert_array_equal(again.divisor, scale.divisor)
+
+
+def test_layers_stand_side_by_side(planted, planted_cache):
+    utterances, frames = planted
+    reader = CacheReader(planted_cache)
+    loaded = load_frames(reader, reader.utterances, ["0", "1"])
+    assert loaded.dim == 10
+    for index in (0, 7):
+        own = frames[utterances[index].id]
+        np.testing.assert_array_equal(loaded.read(index), np.concatenate([own[0], own[1]], axis=1))

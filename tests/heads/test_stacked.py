@@ -18,6 +18,8 @@ from heads.stacked import (
     StackedPerceptron,
     Standardise,
     attention_weights,
+    keep_models,
+    run_some,
     uniform,
 )
 
@@ -172,3 +174,75 @@ def test_attention_weights_are_the_softmax_of_what_is_there(count, queries, seed
         own = (frames[b, :length] @ asked.T).T.softmax(-1)
         torch.testing.assert_close(found[b, :, :length], own)
         assert (found[b, :, length:] == 0).all()
+
+
+# Layers
+
+
+def layered(models=2, layers=3, dim=4):
+    torch.manual_seed(0)
+    made = Standardise(
+        torch.randn(models, layers * dim), torch.rand(models, layers * dim) + 0.5, layers
+    )
+    with torch.no_grad():
+        made.layer_scores.copy_(torch.randn(models, layers))
+    return made
+
+
+def test_layers_are_standardised_weighed_and_summed():
+    standardise, x = layered(), torch.randn(2, 5, 12)
+    weights = standardise.layer_scores.softmax(dim=-1)
+    found = standardise(x)
+    for k in range(2):
+        seen = ((x[k] - standardise.mean[k]) / standardise.deviation[k]).view(5, 3, 4)
+        expected = sum(weights[k, n] * seen[:, n] for n in range(3))
+        torch.testing.assert_close(found[k], expected)
+
+
+def test_a_query_of_what_is_seen_is_one_of_the_frames_but_for_a_constant():
+    standardise, frames = layered(), torch.randn(6, 12)
+    queries = torch.randn(2, 2, 3, 4)
+    seen = standardise(frames.expand(2, 6, 12))  # [K, 6, D]
+    spread = standardise.queries(queries)
+    assert spread.shape == (2, 2, 3, 12)
+    for k in range(2):
+        plain = torch.einsum("td,qhd->qht", seen[k], queries[k])
+        ours = torch.einsum("td,qhd->qht", frames, spread[k])
+        difference = ours - plain
+        torch.testing.assert_close(
+            difference, difference[..., :1].expand_as(difference), atol=1e-4, rtol=0
+        )
+
+
+def test_one_layer_has_nothing_to_weigh():
+    standardise = Standardise(torch.zeros(2, 4), torch.ones(2, 4))
+    assert standardise.layer_scores is None
+    assert standardise.layer_weights().tolist() == [[1.0], [1.0]]
+
+
+# Some of the models
+
+
+def test_those_that_are_kept_are_as_they_were():
+    whole = StackedPerceptron((4, 6, 3), stack(0, 1, 2, dropout=0.4)).train()
+    part = StackedPerceptron((4, 6, 3), stack(0, 1, 2, dropout=0.4)).train()
+    keep_models(part, [2, 0])
+    x = torch.randn(3, 5, 4)
+    torch.testing.assert_close(part(x[[2, 0]]), whole(x)[[2, 0]])  # dropout is their own, too
+
+
+def test_some_models_run_without_the_others():
+    whole = StackedPerceptron((4, 6, 3), stack(0, 1, 2)).eval()
+    x = torch.randn(3, 5, 4)
+
+    class Head(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.classifier = whole
+
+        def forward(self, frames, mask):
+            return self.classifier(frames)
+
+    head = Head()
+    found = run_some(head, head.state_dict(), slice(1, 3), x[1:3], None)
+    torch.testing.assert_close(found, whole(x)[1:3])
