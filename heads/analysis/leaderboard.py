@@ -8,11 +8,14 @@ import pandas as pd
 
 from embedcache.errors import unknown_name
 from heads.metrics import METRICS
+from heads.soft_metrics import SOFT_METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-LOWER_IS_BETTER = frozenset({"kl", "ece"})
+SHOWN = (*METRICS, *SOFT_METRICS, "ece_scaled")
+LOWER_IS_BETTER = frozenset({"kl", "ece", "ece_scaled", "js", "brier"})
+_UNKNOWN = {"mean": None, "std_seeds": None, "ci95": None}  # of runs of an earlier version
 
 
 def leaderboard(results: Sequence[Mapping[str, Any]], metric: str) -> pd.DataFrame:
@@ -20,7 +23,7 @@ def leaderboard(results: Sequence[Mapping[str, Any]], metric: str) -> pd.DataFra
 
     Args:
         results: `results.json` of each run.
-        metric: One of `heads.metrics.METRICS`.
+        metric: One of `SHOWN`.
 
     Returns:
         Columns run, corpus, encoder, head, labels, protocol, folds, seeds; for each metric its
@@ -30,8 +33,8 @@ def leaderboard(results: Sequence[Mapping[str, Any]], metric: str) -> pd.DataFra
     Raises:
         UsageError: There is no such metric.
     """
-    if metric not in METRICS:
-        raise unknown_name("metric", metric, METRICS)
+    if metric not in SHOWN:
+        raise unknown_name("metric", metric, SHOWN)
     table = pd.DataFrame([_row(result) for result in results])
     if table.empty:
         return table
@@ -58,6 +61,8 @@ def notes(result: Mapping[str, Any]) -> list[str]:
         f"audio: {' + '.join(cache.get('conditioning', []))}": cache.get("conditioning"),
         f"trained on views {' + '.join(training.get('views', []))}": training.get("views"),
         f"targets smoothed {training.get('smoothing', 0):g}": training.get("smoothing"),
+        "speakers' own statistics": training.get("standardise") == "speaker",
+        f"{len(result.get('failed_folds', []))} folds diverged": result.get("failed_folds"),
     }
     return [note for note, holds in found.items() if holds]
 
@@ -94,8 +99,8 @@ def _row(result: Mapping[str, Any]) -> dict[str, Any]:
         "folds": protocol["folds"],
         "seeds": protocol["seeds"],
     }
-    for name in METRICS:
-        values = result["metrics"][name]
+    for name in SHOWN:
+        values = result["metrics"].get(name, _UNKNOWN)
         low, high = values["ci95"] or (None, None)
         row[name] = values["mean"]
         row[f"{name}_std_seeds"] = values["std_seeds"]

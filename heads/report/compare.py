@@ -25,10 +25,14 @@ _TITLES = {
     "kendall_tau": "tau",
     "kl": "KL",
     "ece": "ECE",
+    "ece_scaled": "ECE, scaled",
+    "js": "JS",
+    "cosine": "cosine",
+    "brier": "Brier",
 }
 _SHOWN = ("ua", "wa", "top2", "macro_f1")
 _COMPARABLE = 3  # corpus, labels and protocol: all of them the same
-_PLAIN = ("kendall_tau", "kl", "ece")
+_PLAIN = ("kendall_tau", "kl", "ece", "ece_scaled", "js", "cosine", "brier")
 
 
 def compare(
@@ -82,7 +86,9 @@ def render_leaderboard(table: pd.DataFrame, metric: str, markdown: bool = False)
         shared = "unknown" if pd.isna(overlap) else f"{int(overlap)} of {row['speakers']}"
         rows.append([*cells, shared, row["notes"], row["run"]])
     caption = [f"{name} {table[name].iloc[0]}" for name in said]
-    caption.append("metrics in per cent (tau, KL, ECE as they are), mean over seeds, folds pooled")
+    caption.append(
+        "metrics in per cent (tau, KL, ECE and the like as they are), mean over seeds, folds pooled"
+    )
     if len(said) < _COMPARABLE:
         caption.append("rows that differ in corpus, labels or protocol are not comparable")
     return f"{'; '.join(caption)}\n\n{render_cells(header, rows, markdown)}"

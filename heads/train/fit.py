@@ -18,10 +18,13 @@ from heads.data import FrameSet, load_frames, moments, reduced, speaker_scale
 from heads.losses import class_weights, find_loss
 from heads.models import Examples, HeadModule, Reduction
 from heads.stacked import Stack, Standardise
+from heads.temperature import fit_temperature
 from heads.train.candidates import Candidate, stacks
 from heads.train.memory import placed
 from heads.train.prepare import Prepared, RunConfig
 from heads.train.stack import Epoch, Hiding, Task, train_stack
+
+_LEAST = 1e-12  # of a probability whose logarithm is taken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +40,8 @@ class Member:
         state: Its weights, as a stack of one.
         history: Its epochs.
         probabilities: [N, C] for what validates and tests it, NaN for all others.
+        temperature: That its logits would be divided by to be calibrated on its validation part; 1
+            where that part has trained it.
         parameters: Number of its weights.
         dim: Values of a frame that it sees.
     """
@@ -48,6 +53,7 @@ class Member:
     state: dict[str, torch.Tensor]
     history: list[Epoch]
     probabilities: npt.NDArray[np.float64]
+    temperature: float
     parameters: int
     dim: int
 
@@ -170,6 +176,7 @@ def _fit_directly(
                     state={name: tensor[None] for name, tensor in found.state.items()},
                     history=[],
                     probabilities=found.probabilities,
+                    temperature=1.0,
                     parameters=sum(tensor.numel() for tensor in found.state.values()),
                     dim=vectors.shape[1],
                 )
@@ -212,11 +219,21 @@ def _fit_stack(
             state=_unscaled({n: t[k : k + 1] for n, t in trained.state.items()}, frames),
             history=[epoch for epoch in trained.history if epoch.model == k],
             probabilities=trained.probabilities[k],
+            temperature=_temperature(trained.probabilities[k], task, k),
             parameters=parameters,
             dim=frames.dim,
         )
         for k, (fold, position, seed) in enumerate(models)
     ]
+
+
+def _temperature(probabilities: npt.NDArray[np.float64], task: Task, k: int) -> float:
+    own = probabilities[task.val[k]]
+    if np.isnan(own).any():  # it diverged
+        return 1.0
+    return fit_temperature(
+        np.log(np.maximum(own, _LEAST)), task.targets[: len(task.val[k])][task.val[k]]
+    )
 
 
 def _unscaled(state: dict[str, torch.Tensor], frames: FrameSet) -> dict[str, torch.Tensor]:

@@ -78,16 +78,19 @@ def _out_of_fold(run: Finished, seeds: Sequence[int]) -> tuple[OutOfFold, npt.ND
     targets = run.data.targets.distributions
     folds = np.full(len(targets), -1)
     probabilities = np.zeros((len(seeds), *targets.shape))
+    temperatures = np.ones((len(seeds), len(targets)))
     for member in run.members:
         test = run.data.folds[member.fold].test
         folds[test] = member.fold
         probabilities[seeds.index(member.seed), test] = member.probabilities[test]
+        temperatures[seeds.index(member.seed), test] = member.temperature
     tested = np.flatnonzero(folds >= 0)
     predictions = OutOfFold(
         probabilities=probabilities[:, tested],
         targets=targets[tested],
         folds=folds[tested],
         speakers=[run.data.utterances[i].speaker for i in tested],
+        temperatures=temperatures[:, tested],
     )
     return predictions, tested
 
@@ -276,6 +279,7 @@ def _model(run: Finished) -> dict[str, Any]:
             }
             for fold, c in run.choice.of_fold.items()
         },
+        "temperatures": {f"fold{m.fold}.seed{m.seed}": m.temperature for m in run.members},
         "dim": run.members[0].dim,
         "labels": list(run.data.targets.labels),
         "layer": run.config.layer,
