@@ -91,7 +91,7 @@ def extract(
     cache_dir: CacheDir = Path("cache"),
     device: Device = "auto",
     dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
-    store_dtype: Annotated[str, typer.Option(help="float16 or float32.")] = "float16",
+    store_dtype: Annotated[str, typer.Option(help="float16, float32 or int8.")] = "float16",
     shard_mb: Annotated[float, typer.Option(help="Most megabytes of frames in a shard.")] = 64,
     max_seconds: Annotated[float, typer.Option(help="Longer clips are encoded in windows.")] = 60,
     denoise: Annotated[bool, typer.Option("--denoise", help="Take noise out; an extra.")] = False,

@@ -24,6 +24,8 @@ from embedcache.request import clip_of, resolve_device
 from embedcache.store.claims import Claims
 from embedcache.store.contents import unchanged
 from embedcache.store.inventory import shard_path
+from embedcache.store.quantise import DTYPE as QUANTISED
+from embedcache.store.quantise import QuantisedFrames
 from embedcache.store.shard import Row, Skip, write_shard
 
 if TYPE_CHECKING:
@@ -135,6 +137,8 @@ def _fill(
     job: Job, shards: Iterable[PlannedShard], encoder: Encoder, tick: Callable[[], object]
 ) -> Iterator[tuple[int, float]]:
     encoding, dtype = limited(job.encoding, encoder.spec), job.meta.parts.store_dtype
+    if dtype == QUANTISED:  # a row is quantised whole, not window by window
+        dtype = "float32"
 
     stop = Event()
 
@@ -205,7 +209,9 @@ def _take(job: Job, opened: _Open, position: int, found: Fetched) -> None:
         _require_unchanged(job.contents[content])  # whatever came of it, it is of these bytes
         if isinstance(found, ClipError):
             raise found
-        opened.rows[position] = Row(content, utterance, found)
+        quantised = job.meta.parts.store_dtype == QUANTISED
+        frames = QuantisedFrames.of(found) if quantised else found
+        opened.rows[position] = Row(content, utterance, frames)
     except ClipError as error:
         opened.skips[position] = Skip(content, utterance, error.kind, str(error))
 

@@ -27,6 +27,8 @@ from embedcache.errors import SerError, UsageError
 from embedcache.store import cache as store
 from embedcache.store.contents import Content, Key, identify
 from embedcache.store.key import KeyParts, cache_key
+from embedcache.store.quantise import DTYPE as QUANTISED
+from embedcache.store.quantise import LIMIT_BYTES
 from embedcache.store.shard import complete_checksum
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from embedcache.encoders import Encoder, EncoderSpec
     from embedcache.utterance import Utterance
 
-STORE_DTYPES = ("float16", "float32")
+STORE_DTYPES = ("float16", "float32", QUANTISED)
 
 _log = logging.getLogger(__name__)
 
@@ -52,7 +54,7 @@ class ExtractConfig:
         cache_dir: Folder of all caches.
         device: `auto`, `cpu`, `cuda` or `cuda:1`.
         dtype: Compute dtype, or `auto`.
-        store_dtype: `float16` or `float32`.
+        store_dtype: `float16`, `float32` or `int8`.
         shard_mb: The most megabytes of frames that a shard should hold.
         max_seconds: Longest stretch of audio that is encoded at once.
         conditioning: What is done to clips between decoding and encoding.
@@ -80,8 +82,10 @@ class ExtractConfig:
 
     def __post_init__(self) -> None:
         if self.store_dtype not in STORE_DTYPES:
-            allowed = " or ".join(STORE_DTYPES)
-            raise UsageError(f"--store-dtype {self.store_dtype}: give {allowed}")
+            raise UsageError(
+                f"--store-dtype {self.store_dtype}: give {', '.join(STORE_DTYPES[:-1])} or "
+                f"{STORE_DTYPES[-1]}"
+            )
         for name in ("shard_mb", "max_seconds"):
             value = getattr(self, name)
             if not 0 < value < float("inf"):
@@ -239,7 +243,10 @@ def clip_of(content: Content, config: ExtractConfig) -> Clip:
 def frames_bytes(clip: Clip, spec: EncoderSpec, parts: KeyParts) -> int:
     """Expected bytes of a clip's frames in the cache; unknown durations count as long ones."""
     frames = spec.frame_count(round((clip.seconds or parts.max_seconds) * spec.rate_hz))
-    return frames * len(parts.layers) * spec.dim * np.dtype(parts.store_dtype).itemsize
+    channel = frames * np.dtype(parts.store_dtype).itemsize
+    if parts.store_dtype == QUANTISED and frames:
+        channel += LIMIT_BYTES
+    return channel * len(parts.layers) * spec.dim
 
 
 def progress_bar(total: int, what: str) -> tqdm[Any]:

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from embedcache.estimate import describe_estimate, estimate
 from embedcache.extract import extract
-from embedcache.request import ExtractConfig
+from embedcache.request import STORE_DTYPES, ExtractConfig
+from embedcache.store.quantise import QuantisedFrames
 from embedcache.store.reader import CacheReader
 
 
-def test_the_estimate_is_what_the_extraction_then_does(config: ExtractConfig) -> None:
+@pytest.mark.parametrize("store_dtype", STORE_DTYPES)
+def test_the_estimate_is_what_the_extraction_then_does(
+    config: ExtractConfig, store_dtype: str
+) -> None:
+    config = replace(config, store_dtype=store_dtype)
     before = estimate(config)
     assert (before.utterances, before.to_encode) == (12, 12)
     done = extract(config)
     reader = CacheReader(done.folder)
-    stored = sum(reader.frames(u.id, 0).nbytes for u in reader.utterances)
+    rows = [reader.stored(u.id, 0) for u in reader.utterances]
+    stored = sum(
+        row.levels.nbytes + row.limits.nbytes if isinstance(row, QuantisedFrames) else row.nbytes
+        for row in rows
+    )
     assert before.frames_bytes == stored
     assert before.hours * 3600 == pytest.approx(done.encoded_s)
     after = estimate(config)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,10 +10,12 @@ import numpy as np
 import pytest
 import soundfile
 
+from embedcache.encoders import Encoder
 from embedcache.errors import SerError, UsageError
 from embedcache.extract import extract, run_and_describe
-from embedcache.request import ExtractConfig
+from embedcache.request import STORE_DTYPES, ExtractConfig, load_requested
 from embedcache.store.inventory import take_inventory
+from embedcache.store.quantise import dequantise, quantise
 from embedcache.store.reader import CacheReader
 from embedcache.store.verify import verify
 from tests.material import noise, real_data, write_clips
@@ -102,7 +105,7 @@ def test_fewer_layers_reuse_the_cache_with_more(
     third = extract(replace(whole, layers="last"))
     assert (third.folder, third.encoded) == (first.folder, 1)
     assert not list(verify(third.folder))
-    assert {frames.shape[0] for frames in CacheReader(third.folder)._frames} == {3}
+    assert {shard.shape[0] for shard in CacheReader(third.folder)._shards} == {3}
 
 
 def test_more_layers_make_a_cache_of_their_own(config: ExtractConfig) -> None:
@@ -115,6 +118,7 @@ def test_more_layers_make_a_cache_of_their_own(config: ExtractConfig) -> None:
     [
         {"encoder": "mfcc"},
         {"store_dtype": "float32"},
+        {"store_dtype": "int8"},
         {"max_seconds": 30.0},
         {"encoder": "random:wav2vec2-tiny"},
         {"encoder": "random:wav2vec2-tiny", "dtype": "bfloat16"},
@@ -222,9 +226,11 @@ def test_an_unfinished_plan_whose_file_has_gone_is_finished_without_it(
     assert len(CacheReader(done.folder).utterances) == 11
 
 
+@pytest.mark.parametrize("store_dtype", STORE_DTYPES)
 def test_workers_share_the_shards_and_give_the_same_bytes(
-    config: ExtractConfig, tmp_path: Path
+    config: ExtractConfig, tmp_path: Path, store_dtype: str
 ) -> None:
+    config = replace(config, store_dtype=store_dtype)
     alone = extract(config)
     shared = replace(config, cache_dir=tmp_path / "shared")
     first = extract(replace(shared, worker=(0, 2)))
@@ -233,6 +239,41 @@ def test_workers_share_the_shards_and_give_the_same_bytes(
     assert second.pending == 0
     assert first.encoded > 0 and first.encoded + second.encoded == 12
     assert shards(second.folder) == shards(alone.folder)
+
+
+@pytest.mark.parametrize("max_seconds", [60.0, 0.3])
+def test_int8_rows_are_quantised_whole(config: ExtractConfig, max_seconds: float) -> None:
+    """Also those of clips that are encoded window by window."""
+    config = replace(config, max_seconds=max_seconds)
+    exact = CacheReader(extract(replace(config, store_dtype="float32")).folder)
+    done = extract(replace(config, store_dtype="int8"))
+    reader = CacheReader(done.folder)
+    assert len(reader.utterances) == 12 and not list(verify(done.folder))
+    for utterance in reader.utterances:
+        expected = dequantise(*quantise(exact.frames(utterance.id, 0)))
+        np.testing.assert_array_equal(reader.frames(utterance.id, 0), expected)
+
+
+@pytest.mark.parametrize("store_dtype", STORE_DTYPES)
+def test_frames_that_are_not_finite_are_not_stored(
+    config: ExtractConfig, monkeypatch: pytest.MonkeyPatch, store_dtype: str
+) -> None:
+    class Broken:
+        def __init__(self, encoder: Encoder) -> None:
+            self.spec, self.prepare, self._encoder = encoder.spec, encoder.prepare, encoder
+
+        def encode(self, clips: Sequence[np.ndarray]) -> list[np.ndarray]:
+            found = self._encoder.encode(clips)
+            for frames in found:
+                frames[0, -1, 3] = np.nan if len(clips[0]) < 8000 else -np.inf
+            return found
+
+    load = load_requested
+    monkeypatch.setattr("embedcache.extract.load_requested", lambda config: Broken(load(config)))
+    done = extract(replace(config, store_dtype=store_dtype))
+    assert len(done.skips) == 12
+    assert {why for _, why in done.skips} == {"the encoder gave frames that are NaN or infinite"}
+    assert not CacheReader(done.folder).utterances
 
 
 def test_another_root_under_one_name_is_noticed(

@@ -30,6 +30,17 @@ def test_float16_costs_its_rounding(config: ExtractConfig) -> None:
     assert fidelity["rms"] <= fidelity["worst"] < 2**-11
 
 
+def test_int8_costs_its_steps(config: ExtractConfig) -> None:
+    """Measured after de-quantisation: at most half a step, which is the range over 510."""
+    done = extract(replace(config, store_dtype="int8"))
+    exact = CacheReader(extract(replace(config, store_dtype="float32")).folder)
+    fidelity = done.fidelity
+    assert fidelity
+    assert fidelity["rms"] > 2**-11  # more than float16 costs
+    frames = [exact.frames(u.id, 0) for u in exact.utterances]
+    assert fidelity["worst"] <= max(np.ptp(x, axis=0).max() / 510 / np.abs(x).max() for x in frames)
+
+
 def test_bfloat16_computing_costs_more(config: ExtractConfig) -> None:
     tiny = replace(config, encoder="random:wav2vec2-tiny", store_dtype="float32")
     exact, half = (extract(replace(tiny, dtype=d)).fidelity for d in ("float32", "bfloat16"))

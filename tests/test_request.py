@@ -13,7 +13,7 @@ from embedcache.request import ExtractConfig, parse_worker, resolve_device
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"store_dtype": "int8"}, "--store-dtype int8: give float16 or float32"),
+        ({"store_dtype": "int4"}, "--store-dtype int4: give float16, float32 or int8"),
         ({"shard_mb": 0.0}, "--shard-mb 0: give a number above 0"),
         ({"max_seconds": float("nan")}, "--max-seconds nan: give a number above 0"),
         ({"limit": -1}, "--limit -1"),

@@ -24,7 +24,7 @@ class KeyParts:
         conditioning: The steps between decoding and encoding, with their settings.
         max_seconds: Longest stretch of audio that is encoded at once.
         rate_hz: Sample rate that the encoder hears.
-        store_dtype: `float16` or `float32`.
+        store_dtype: `float16`, `float32` or `int8`.
         numerics_version: `NUMERICS_VERSION` at the time.
     """
 

@@ -1,4 +1,4 @@
-"""Read a cache: frames of an utterance as a view of the memory-mapped shard."""
+"""Read a cache: frames of an utterance as a view of the memory-mapped shard, or from its levels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import numpy as np
 
 from embedcache.errors import SerError, UsageError
 from embedcache.store.cache import read_meta, read_utterances
-from embedcache.store.shard import Frames, Shard, layer_checksum, read_shard
+from embedcache.store.quantise import DTYPE as QUANTISED
+from embedcache.store.quantise import QuantisedFrames
+from embedcache.store.rows import Frames, StoredRow, layer_checksum
+from embedcache.store.shard import Shard, read_shard
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +23,7 @@ _OTHER_FILES = 256
 
 
 class CacheReader:
-    """An open cache: many readers at once, no lock, safe to fork, nothing copied.
+    """An open cache: many readers at once, no lock, safe to fork, no float copied.
 
     It sees the shards that were there when it was opened. Each row and layer is checked against its
     checksum the first time that it is touched. Pickled, it is its path, and opens anew.
@@ -37,9 +40,10 @@ class CacheReader:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.meta = read_meta(path)
-        _allow_open_files(len(list(path.glob("shards/*.h5"))))
+        maps = 2 if self.meta.parts.store_dtype == QUANTISED else 1  # of each shard
+        _allow_open_files(maps * len(list(path.glob("shards/*.h5"))))
         self._shards = [read_shard(p, self.meta.key) for p in sorted(path.glob("shards/*.h5"))]
-        self._frames = [shard.map() for shard in self._shards]
+        self._frames = [shard.rows() for shard in self._shards]
         self._verified = [np.zeros(shard.checksums.shape, bool) for shard in self._shards]
         self._rows = {
             content: (s, row)
@@ -89,15 +93,24 @@ class CacheReader:
             view: Empty for the original audio, else the view of one of `views`.
 
         Shape:
-            Output: [T, D], a read-only view in the storage dtype.
+            Output: [T, D], a read-only view in the storage dtype; of an int8 cache a new array of
+            what the levels stand for, in float32.
+
+        Raises:
+            SerError: The bytes do not match their checksum.
+        """
+        stored = self.stored(utterance_id, layer, view)
+        return np.asarray(stored) if isinstance(stored, QuantisedFrames) else stored
+
+    def stored(self, utterance_id: str, layer: int, view: str = "") -> StoredRow:
+        """Frames as `frames` gives them, but those of an int8 cache still quantised, as views.
 
         Raises:
             SerError: The bytes do not match their checksum.
         """
         number, row = self._find(utterance_id, view)
         shard = self._shards[number]
-        start, end = shard.offsets[row : row + 2]
-        frames = self._frames[number][layer, start:end]
+        frames = self._frames[number].layer(row, layer)
         if not self._verified[number][row, layer]:
             self._verify(shard, row, layer, frames)
             self._verified[number][row, layer] = True
@@ -114,7 +127,7 @@ class CacheReader:
             what = f"{utterance_id}' in the view '{view}" if view else utterance_id
             raise SerError(f"{self.path} holds no frames of utterance '{what}'") from None
 
-    def _verify(self, shard: Shard, row: int, layer: int, frames: Frames) -> None:
+    def _verify(self, shard: Shard, row: int, layer: int, frames: StoredRow) -> None:
         if layer_checksum(frames) != int(shard.checksums[row, layer]):
             raise SerError(
                 f"{shard.path} is damaged at utterance '{shard.utterance_ids[row]}' (checksum); "

@@ -7,6 +7,13 @@
     checksum      [B, L]     xxh3-64 of the row's bytes at each layer
     skipped       [S]        planned contents that could not be encoded, as JSON
 
+Where frames are stored as int8, the file has another format number, so that no older reader takes
+levels for values, and one data set more:
+
+    limits        [B, L, 2, D]  what each row's levels stand for; see `quantise`
+
+A row's checksum then goes over the bytes of its levels and, after them, of its limits.
+
 A file is put together in memory, written beside its place, read back, and linked there if no other
 process was faster. Beside it stands `<shard>.xxh3`, the xxh3-128 of the whole file.
 """
@@ -25,15 +32,16 @@ import xxhash
 
 from embedcache.atomic import write_new, write_whole
 from embedcache.errors import SerError, disk_errors
+from embedcache.store.quantise import DTYPE as QUANTISED
+from embedcache.store.quantise import Levels, QuantisedFrames
+from embedcache.store.rows import Frames, ShardRows, StoredRow, row_checksums
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-FORMAT = 1
+FORMAT, QUANTISED_FORMAT = 1, 2
 _PAGE = 4096
-
-Frames = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +51,12 @@ class Row:
     Attributes:
         content_id: 32 hexadecimal digits.
         utterance_id: The first name that it was seen under.
-        frames: [L, T, D] in the storage dtype.
+        frames: [L, T, D] in the storage dtype; quantised for int8.
     """
 
     content_id: str
     utterance_id: str
-    frames: Frames
+    frames: StoredRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +97,7 @@ class Shard:
         shape: Of the frames: (L, T, D).
         dtype: Of the frames.
         frames_at: Byte offset of the frames in the file; None where there are none.
+        limits_at: Byte offset of what levels stand for; None where there are no levels.
     """
 
     path: Path
@@ -100,15 +109,28 @@ class Shard:
     shape: tuple[int, int, int]
     dtype: np.dtype[Any]
     frames_at: int | None
+    limits_at: int | None = None
 
-    def map(self) -> Frames:
-        """The frames, memory-mapped read-only: [L, T, D]."""
-        if self.frames_at is None:
-            return np.empty(self.shape, self.dtype)
-        frames: Frames = np.memmap(
-            self.path, self.dtype, mode="r", offset=self.frames_at, shape=self.shape
-        )
-        return frames
+    def map(self) -> Frames | Levels:
+        """The frames, or the levels that stand for them, memory-mapped read-only: [L, T, D]."""
+        return self._map(self.dtype, self.frames_at, self.shape)
+
+    def rows(self) -> ShardRows:
+        """The memory-mapped frames, row by row."""
+        limits = None
+        if self.dtype == QUANTISED:
+            layers, _, dim = self.shape
+            limits = self._map(
+                np.dtype(np.float32), self.limits_at, (len(self.content_ids), layers, 2, dim)
+            )
+        return ShardRows(self.map(), limits, self.offsets)
+
+    def _map(
+        self, dtype: np.dtype[Any], start: int | None, shape: tuple[int, ...]
+    ) -> npt.NDArray[Any]:
+        if start is None:
+            return np.empty(shape, dtype)
+        return np.memmap(self.path, dtype, mode="r", offset=start, shape=shape)
 
 
 def write_shard(
@@ -157,12 +179,8 @@ def complete_checksum(path: Path, key: str) -> None:
     """
     if checksum_path(path).exists():
         return
-    shard = read_shard(path, key)
-    frames = shard.map()
-    for row, name in enumerate(shard.utterance_ids):
-        start, end = shard.offsets[row : row + 2]
-        if (row_checksums(frames[:, start:end]) != shard.checksums[row]).any():
-            raise SerError(f"{path} is damaged at utterance '{name}'; remove it and extract again")
+    for name in damaged_rows(read_shard(path, key)):
+        raise SerError(f"{path} is damaged at utterance '{name}'; remove it and extract again")
     with disk_errors(path):
         write_whole(checksum_path(path), f"{file_digest(path)}\n".encode())
 
@@ -175,11 +193,17 @@ def read_shard(path: Path, key: str) -> Shard:
     """
     try:
         with h5py.File(path, "r", locking=False) as file:
-            if int(file.attrs["format"]) != FORMAT:
-                raise SerError(f"{path} has format {file.attrs['format']}; this ser reads {FORMAT}")
+            found = int(file.attrs["format"])
+            if found not in (FORMAT, QUANTISED_FORMAT):
+                raise SerError(
+                    f"{path} has format {found}; this ser reads {FORMAT} and {QUANTISED_FORMAT}"
+                )
             if file.attrs["key"] != key:
                 raise SerError(f"{path} belongs to cache {file.attrs['key']}, not {key}")
             frames = file["frames"]
+            if found != _format(frames.dtype):
+                raise ValueError(f"format {found} with frames of {frames.dtype}")
+            levels = found == QUANTISED_FORMAT
             return Shard(
                 path=path,
                 content_ids=tuple(file["content_id"].asstr()[:]),
@@ -190,6 +214,7 @@ def read_shard(path: Path, key: str) -> Shard:
                 shape=frames.shape,
                 dtype=frames.dtype,
                 frames_at=frames.id.get_offset(),
+                limits_at=file["limits"].id.get_offset() if levels else None,
             )
     except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
         raise SerError(
@@ -197,17 +222,12 @@ def read_shard(path: Path, key: str) -> Shard:
         ) from error
 
 
-def row_checksums(frames: Frames) -> npt.NDArray[np.uint64]:
-    """xxh3-64 of a row's bytes at each layer: [L, T, D] gives [L].
-
-    One per layer, so that whoever reads one layer of many has to touch no other.
-    """
-    return np.array([layer_checksum(layer) for layer in frames], np.uint64)
-
-
-def layer_checksum(frames: Frames) -> int:
-    """xxh3-64 of a row's bytes at one layer, [T, D]."""
-    return xxhash.xxh3_64_intdigest(np.ascontiguousarray(frames).view(np.uint8).data)
+def damaged_rows(shard: Shard) -> Iterator[str]:
+    """Names of the rows whose bytes do not match their checksums."""
+    rows = shard.rows()
+    for row, name in enumerate(shard.utterance_ids):
+        if (row_checksums(rows.layers(row)) != shard.checksums[row]).any():
+            yield name
 
 
 def checksum_path(shard: Path) -> Path:
@@ -235,8 +255,14 @@ def _image(
     offsets = np.cumsum([0] + [row.frames.shape[1] for row in rows], dtype=np.int64)
     layers, dim = layers_and_dim
     frames = np.empty((layers, int(offsets[-1]), dim), dtype)
-    for row, (start, end) in zip(rows, pairwise(offsets), strict=True):
-        frames[:, start:end] = row.frames
+    limits = np.zeros((len(rows), layers, 2, dim), np.float32)
+    for row, own, (start, end) in zip(rows, limits, pairwise(offsets), strict=True):
+        values: StoredRow | Levels = row.frames
+        if isinstance(values, QuantisedFrames):
+            own[:] = values.limits
+            values = values.levels
+        # What a cast would write is not what the checksum covers.
+        np.copyto(frames[:, start:end], values, casting="no")
     checksums = np.zeros((len(rows), layers), np.uint64)
     for checksum, row in zip(checksums, rows, strict=True):
         checksum[:] = row_checksums(row.frames)
@@ -245,7 +271,7 @@ def _image(
         "shard", "w", driver="core", backing_store=False,
         alignment_threshold=_PAGE, alignment_interval=_PAGE,
     ) as file:  # fmt: skip
-        file.attrs["format"] = FORMAT
+        file.attrs["format"] = _format(dtype)
         file.attrs["key"] = key
         file.create_dataset("offsets", data=offsets)
         file.create_dataset("checksum", data=checksums)
@@ -253,9 +279,15 @@ def _image(
         _write_text(file, "utterance_id", [row.utterance_id for row in rows])
         _write_text(file, "skipped", [json.dumps(asdict(skip)) for skip in skips])
         file.create_dataset("frames", data=frames)
+        if dtype == QUANTISED:
+            file.create_dataset("limits", data=limits)
         file.flush()
         image: bytes = file.id.get_file_image()
     return image
+
+
+def _format(dtype: np.dtype[Any]) -> int:
+    return QUANTISED_FORMAT if dtype == QUANTISED else FORMAT
 
 
 def _write_text(file: h5py.File, name: str, texts: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from embedcache.errors import SerError
 from embedcache.store.cache import read_meta, read_skipped, read_utterances
 from embedcache.store.key import cache_key
 from embedcache.store.plan import PlannedShard, read_plans
-from embedcache.store.shard import Shard, checksum_path, file_digest, read_shard, row_checksums
+from embedcache.store.shard import Shard, checksum_path, damaged_rows, file_digest, read_shard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,11 +53,8 @@ def _shard_faults(path: Path, key: str, planned: PlannedShard | None) -> Iterato
         yield "no plan holds it"
     elif _held(shard) != {content for content, _ in planned.rows}:
         yield "it holds other contents than planned"
-    frames = shard.map()
-    for row, name in enumerate(shard.utterance_ids):
-        start, end = shard.offsets[row : row + 2]
-        if (row_checksums(frames[:, start:end]) != shard.checksums[row]).any():
-            yield f"the frames of '{name}' do not match their checksum"
+    for name in damaged_rows(shard):
+        yield f"the frames of '{name}' do not match their checksum"
 
 
 def _held(shard: Shard) -> set[str]:

@@ -11,6 +11,7 @@ import torch
 
 from embedcache.store.cache import Meta, write_meta, write_utterances
 from embedcache.store.key import KeyParts, cache_key
+from embedcache.store.quantise import QuantisedFrames
 from embedcache.store.shard import Row, write_shard
 from embedcache.utterance import Utterance
 from heads.experiment import run_heads
@@ -57,7 +58,16 @@ def plant_clips(speakers=8, clips=4, seed=0):
     return utterances, frames
 
 
-def save_cache(folder, utterances, frames, *, corpus=CORPUS, encoder="logmel", trained=None):
+def save_cache(
+    folder,
+    utterances,
+    frames,
+    *,
+    corpus=CORPUS,
+    encoder="logmel",
+    trained=None,
+    store_dtype="float32",
+):
     """Write a cache with one shard; utterances without frames are listed, and lack their row."""
     parts = KeyParts(
         family=encoder,
@@ -68,7 +78,7 @@ def save_cache(folder, utterances, frames, *, corpus=CORPUS, encoder="logmel", t
         conditioning={},
         max_seconds=60.0,
         rate_hz=16_000,
-        store_dtype="float32",
+        store_dtype=store_dtype,
     )
     meta = Meta(
         corpus=corpus,
@@ -83,8 +93,10 @@ def save_cache(folder, utterances, frames, *, corpus=CORPUS, encoder="logmel", t
     )
     write_meta(folder, meta)
     write_utterances(folder, [(u, f"content of {u.name}") for u in utterances])
-    rows = [Row(f"content of {name}", name, array) for name, array in frames.items()]
-    write_shard(folder / "shards/0000-00000.h5", meta.key, rows, [], (2, DIM), np.dtype("float32"))
+    stored = QuantisedFrames.of if store_dtype == "int8" else np.asarray
+    rows = [Row(f"content of {name}", name, stored(array)) for name, array in frames.items()]
+    shard = folder / "shards/0000-00000.h5"
+    write_shard(shard, meta.key, rows, [], (2, DIM), np.dtype(store_dtype))
     return folder
 
 

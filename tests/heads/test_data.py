@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embedcache.errors import SerError, UsageError
+from embedcache.store.quantise import dequantise, quantise
 from embedcache.store.reader import CacheReader
 from heads.data import (
     frame_set,
@@ -217,3 +218,14 @@ def test_layers_stand_side_by_side(planted, planted_cache):
     for index in (0, 7):
         own = frames[utterances[index].id]
         np.testing.assert_array_equal(loaded.read(index), np.concatenate([own[0], own[1]], axis=1))
+
+
+def test_an_int8_cache_gives_what_its_levels_stand_for(tmp_path, planted, write_cache):
+    utterances, frames = planted
+    reader = CacheReader(write_cache(tmp_path / "int8", utterances, frames, store_dtype="int8"))
+    loaded = load_frames(reader, reader.utterances, ["last"])
+    values = frame_set([dequantise(*quantise(frames[u.id]))[1] for u in reader.utterances])
+    assert loaded.dim == values.dim == 5
+    np.testing.assert_array_equal(loaded.lengths, values.lengths)
+    for a, b in zip(loaded.batch([7, 0, 31], "cpu"), values.batch([7, 0, 31], "cpu"), strict=True):
+        assert torch.equal(a, b)

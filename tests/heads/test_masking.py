@@ -13,7 +13,7 @@ from heads.masking import draw_spans, masked
 from heads.models import load_head
 from heads.stacked import Stack, Standardise
 
-HEADS = sorted(plugins("heads.models"))
+HEADS = sorted(name for name in plugins("heads.models") if hasattr(load_head(name), "Head"))
 varied = settings(deadline=None, max_examples=60)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from embedcache.request import STORE_DTYPES
 from embedcache.store.key import KeyParts, cache_key
 
 PARTS = KeyParts(
@@ -37,6 +38,11 @@ def test_every_ingredient_changes_the_key(ingredient: str) -> None:
     changed = replace(PARTS, **{ingredient: OTHERS[ingredient]})
     assert cache_key(changed) != cache_key(PARTS)
     assert not PARTS.covers(changed)
+
+
+def test_every_storage_dtype_has_a_key_of_its_own() -> None:
+    keys = {cache_key(replace(PARTS, store_dtype=dtype)) for dtype in STORE_DTYPES}
+    assert len(keys) == len(STORE_DTYPES) == 3
 
 
 def test_the_order_of_settings_does_not() -> None:

@@ -14,6 +14,7 @@ from embedcache.errors import SerError, UsageError
 from embedcache.extract import extract
 from embedcache.request import ExtractConfig
 from embedcache.store.cache import find_cache
+from embedcache.store.quantise import QuantisedFrames, dequantise, quantise
 from embedcache.store.reader import CacheReader
 from embedcache.store.verify import describe_faults, verify
 from tests.material import encoded, write_clips
@@ -27,6 +28,20 @@ def cache(clips: Path, tmp_path: Path) -> Path:
         encoder="random:wav2vec2-tiny",
         layers="all",
         cache_dir=tmp_path / "cache",
+        shard_mb=0.02,
+    )
+    return extract(config).folder
+
+
+@pytest.fixture
+def int8_cache(clips: Path, tmp_path: Path) -> Path:
+    config = ExtractConfig(
+        corpus="folder",
+        root=clips,
+        encoder="random:wav2vec2-tiny",
+        layers="all",
+        cache_dir=tmp_path / "int8",
+        store_dtype="int8",
         shard_mb=0.02,
     )
     return extract(config).folder
@@ -60,6 +75,40 @@ def test_frames_are_views_that_cannot_be_written(cache: Path) -> None:
         frames[0, 0] = 1
 
 
+def test_int8_frames_are_values_in_a_new_array(int8_cache: Path) -> None:
+    import soundfile
+
+    encoder = load_encoder("random:wav2vec2-tiny", "all", "cpu", "float32")
+    reader = CacheReader(int8_cache)
+    assert len(reader.utterances) == 12
+    for utterance in reader.utterances:
+        samples = soundfile.read(utterance.path, dtype="float32")[0]
+        expected = dequantise(*quantise(encoded(encoder, [encoder.prepare(samples)])[0]))
+        for layer in range(3):
+            frames = reader.frames(utterance.id, layer)
+            assert frames.dtype == np.float32 and frames.flags.writeable
+            np.testing.assert_array_equal(frames, expected[layer])
+            assert not np.shares_memory(frames, reader.frames(utterance.id, layer))
+
+
+def test_int8_frames_stay_mapped_as_they_are_stored(int8_cache: Path) -> None:
+    reader = CacheReader(int8_cache)
+    stored = reader.stored(reader.utterances[0].id, 1)
+    assert isinstance(stored, QuantisedFrames)
+    for array, dtype in ((stored.levels, np.int8), (stored.limits, np.float32)):
+        assert isinstance(array.base, np.memmap) and array.dtype == dtype
+        with pytest.raises(ValueError, match="read-only"):
+            array[0, 0] = 1
+
+
+def test_floats_are_stored_as_they_are_read(cache: Path) -> None:
+    reader = CacheReader(cache)
+    name = reader.utterances[0].id
+    frames = [reader.frames(name, 1), reader.stored(name, 1)]
+    assert all(isinstance(array.base, np.memmap) for array in frames)  # type: ignore[union-attr]
+    assert np.shares_memory(*frames)  # type: ignore[arg-type]
+
+
 def test_layers_are_found_by_name(cache: Path) -> None:
     reader = CacheReader(cache)
     assert reader.meta.layers == ("0", "1", "2")
@@ -85,7 +134,36 @@ def test_a_flipped_byte_is_never_read_silently(cache: Path) -> None:
         reader.frames(other, 0)
 
 
-def test_verify_finds_flipped_bytes_wherever_they_are(cache: Path) -> None:
+@pytest.mark.parametrize("where", ["frames_at", "limits_at"])
+def test_a_flipped_byte_of_an_int8_row_is_never_read_silently(int8_cache: Path, where: str) -> None:
+    """In its levels or in what they stand for, at whichever layer."""
+    whole = CacheReader(int8_cache)
+    shard = whole._shards[1]
+    first = shard.utterance_ids[0]
+    rows = whole._frames[1]
+    assert rows.limits is not None
+    stride = (rows.limits if where == "limits_at" else rows.values).strides
+    start = getattr(shard, where)
+    expected = {u.id: whole.frames(u.id, 2) for u in whole.utterances}
+    damage(shard.path, start + 3 + 2 * (stride[1] if where == "limits_at" else stride[0]))
+    reader = CacheReader(int8_cache)
+    assert reader.frames(first, 1).size
+    with pytest.raises(SerError, match=f"damaged at utterance '{first}'"):
+        reader.frames(first, 2)
+    for other in expected.keys() - {first}:
+        np.testing.assert_array_equal(reader.frames(other, 2), expected[other])
+    faults = dict(verify(int8_cache))
+    assert set(faults) == {shard.path}
+    assert f"the frames of '{first}' do not match their checksum" in {
+        fault for _, fault in verify(int8_cache)
+    }
+
+
+@pytest.mark.parametrize("dtype", ["float16", "int8"])
+def test_verify_finds_flipped_bytes_wherever_they_are(
+    dtype: str, request: pytest.FixtureRequest
+) -> None:
+    cache = request.getfixturevalue("cache" if dtype == "float16" else "int8_cache")
     assert not list(verify(cache))
     shard = sorted(cache.glob("shards/*.h5"))[0]
     rng = np.random.default_rng(0)
@@ -157,7 +235,9 @@ def test_forked_readers_read_the_same(cache: Path) -> None:
     assert here == there
 
 
-def test_a_pickled_reader_is_its_path(cache: Path) -> None:
+@pytest.mark.parametrize("kind", ["cache", "int8_cache"])
+def test_a_pickled_reader_is_its_path(kind: str, request: pytest.FixtureRequest) -> None:
+    cache = request.getfixturevalue(kind)
     reader = CacheReader(cache)
     data = pickle.dumps(reader)
     assert len(data) < 1000
@@ -178,9 +258,11 @@ def test_only_the_layer_that_is_read_is_verified(cache: Path) -> None:
         reader.frames(name, 0)
 
 
-def test_more_shards_than_open_files_are_allowed(cache: Path) -> None:
+@pytest.mark.parametrize("kind", ["cache", "int8_cache"])
+def test_more_shards_than_open_files_are_allowed(kind: str, request: pytest.FixtureRequest) -> None:
     import resource
 
+    cache = request.getfixturevalue(kind)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     in_use = len(list(Path("/proc/self/fd").iterdir()))
     resource.setrlimit(resource.RLIMIT_NOFILE, (in_use + 2, hard))

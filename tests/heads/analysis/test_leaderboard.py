@@ -55,8 +55,8 @@ def test_the_best_run_stands_first_and_runs_without_the_metric_last(metric):
     assert table["run"].tolist() == best_first
 
 
-def test_divergence_and_calibration_error_are_better_when_low():
-    assert {"kl", "ece"} == LOWER_IS_BETTER
+def test_divergences_and_errors_are_better_when_low():
+    assert {"kl", "ece", "ece_scaled", "js", "brier"} == LOWER_IS_BETTER
 
 
 def test_equal_runs_stand_in_the_order_of_their_names():

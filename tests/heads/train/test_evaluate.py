@@ -9,6 +9,7 @@ import pytest
 from sklearn import metrics as reference
 
 from heads.metrics import METRICS
+from heads.soft_metrics import SOFT_METRICS
 from heads.train.evaluate import OutOfFold, evaluate
 
 LABELS = ("angry", "happy", "sad")
@@ -24,7 +25,8 @@ def predictions(seeds=3, **changes):
         "folds": FOLDS,
         "speakers": [f"s{n % 7}" for n in range(60)],
     }
-    return OutOfFold(**parts | changes)
+    parts |= changes
+    return OutOfFold(**{"temperatures": np.ones(parts["probabilities"].shape[:2])} | parts)
 
 
 def accuracy(found, seed, rows):
@@ -97,7 +99,7 @@ def test_tau_is_against_votes():
 
 def test_every_metric_has_every_entry():
     metrics = evaluate_hard(predictions())["metrics"]
-    assert tuple(metrics) == METRICS
+    assert tuple(metrics) == (*METRICS, *SOFT_METRICS, "ece_scaled")
     assert all(values.keys() >= ENTRIES for values in metrics.values())
 
 
@@ -150,3 +152,48 @@ def test_a_metric_that_hangs_on_one_speaker_has_no_interval():
     ua = evaluate(predictions(targets=targets), LABELS, soft=True)["metrics"]["ua"]
     assert ua["mean"] is not None
     assert (ua["ci95"], ua["reasons"]["ci95"]) == (None, "undefined")
+
+
+# Distributions and calibration
+
+
+def test_soft_metrics_are_means_over_utterances_for_each_seed():
+    found = predictions(targets=np.random.default_rng(1).dirichlet(np.ones(3), 60))
+    metrics = evaluate(found, LABELS, soft=True)["metrics"]
+    squares = np.square(found.probabilities - found.targets).sum(axis=2).mean(axis=1)
+    assert metrics["brier"]["mean"] == pytest.approx(squares.mean())
+    assert metrics["brier"]["std_seeds"] == pytest.approx(squares.std(ddof=1))
+
+
+def test_the_spread_of_tau_is_for_votes():
+    found = predictions(targets=np.random.default_rng(1).dirichlet(np.ones(3), 60))
+    results = evaluate(found, LABELS, soft=True)
+    spread = results["tau_spread"]
+    assert spread["defined"] + spread["undefined"] == 180
+    assert spread["mean"] == pytest.approx(results["metrics"]["kendall_tau"]["mean"], abs=1e-6)
+    assert evaluate_hard(predictions())["tau_spread"] is None
+
+
+def test_the_calibration_curve_has_every_utterance_and_its_error_is_the_ece_of_all_seeds():
+    found = predictions(seeds=1)
+    results = evaluate_hard(found)
+    curve = results["calibration"]
+    assert sum(curve["count"]) == 60
+    known = [n for n, count in enumerate(curve["count"]) if count]
+    error = sum(
+        curve["count"][n] * abs(curve["accuracy"][n] - curve["confidence"][n]) for n in known
+    )
+    assert results["metrics"]["ece"]["mean"] == pytest.approx(error / 60)
+
+
+def test_temperatures_change_the_calibration_and_no_prediction():
+    """Predictions that are made three times too sure are as well calibrated once they are not."""
+    found = predictions()
+    sure = found.probabilities**3
+    sure /= sure.sum(axis=2, keepdims=True)
+    hot = np.full(found.temperatures.shape, 3.0)
+    scaled = evaluate_hard(predictions(probabilities=sure, temperatures=hot))["metrics"]
+    plain = evaluate_hard(found)["metrics"]
+    assert scaled["ece_scaled"]["mean"] == pytest.approx(plain["ece"]["mean"], abs=1e-6)
+    assert scaled["ece"]["mean"] != pytest.approx(plain["ece"]["mean"], abs=1e-2)
+    assert scaled["ua"] == plain["ua"]

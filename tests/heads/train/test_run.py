@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from embedcache.errors import SerError, UsageError
+from embedcache.store.quantise import dequantise, quantise
 from embedcache.store.reader import CacheReader
 from heads.data import frame_set
 from heads.labels import LabelConfig
@@ -41,6 +42,22 @@ def test_the_same_run_gives_the_same_bits(attention):
     assert again.history.equals(run.history)
     assert again.weights.keys() == run.weights.keys()
     assert all(torch.equal(again.weights[name], tensor) for name, tensor in run.weights.items())
+
+
+@pytest.mark.parametrize("head", ["mlp", "mha"])
+def test_an_int8_cache_trains_as_one_that_holds_its_values_in_float32(
+    run_config, planted, write_cache, tmp_path, head
+):
+    """Levels are worked out batch by batch: to the bit what float32 frames of them would give."""
+    utterances, frames = planted
+    values = {name: dequantise(*quantise(array)) for name, array in frames.items()}
+    caches = (
+        write_cache(tmp_path / "int8", utterances, frames, store_dtype="int8"),
+        write_cache(tmp_path / "float32", utterances, values),
+    )
+    runs = [next(train_runs(run_config(heads=(head,), cache=cache))) for cache in caches]
+    assert runs[0].predictions.equals(runs[1].predictions)
+    assert runs[0].history.equals(runs[1].history)
 
 
 def rebuild(run, fold, seed):
