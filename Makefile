@@ -1,16 +1,20 @@
-# `make demo`, `make test`, `make bench`, `make bench-gpu`. Each makes the virtual environment that it needs.
+# `make demo`, `make test`, `make faults`, `make bench`, `make bench-gpu`. Each makes the virtual
+# environment that it needs.
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test lint bench bench-gpu clean
+.PHONY: demo test faults lint bench bench-gpu clean
 
 demo: $(VENV)/.installed
 	$(BIN)/ser demo
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest
+
+faults: $(VENV)/.installed-test
+	SER_FAULTS=full $(BIN)/python -m pytest tests/faults --durations 10
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.decode

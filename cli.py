@@ -19,6 +19,7 @@ from embedcache.errors import SerError, UsageError
 
 EXIT_INCOMPLETE = 3
 EXIT_INTERRUPTED = 130
+_INTERRUPTED = "interrupted; the same command goes on where it stopped"
 
 app = typer.Typer(
     name="ser",
@@ -320,7 +321,9 @@ def main() -> None:
     except SystemExit as stop:
         if stop.code != EXIT_INTERRUPTED:
             raise
-        _fail("interrupted; the same command goes on where it stopped", EXIT_INTERRUPTED)
+        _fail(_INTERRUPTED, EXIT_INTERRUPTED)
+    except KeyboardInterrupt:  # before or behind the command itself
+        _fail(_INTERRUPTED, EXIT_INTERRUPTED)
     except BrokenPipeError:  # the reader of stdout, such as `head`, has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:

@@ -58,6 +58,16 @@ def unknown_name(kind: str, name: str, allowed: Iterable[str]) -> UsageError:
     return UsageError(f"unknown {kind} '{name}': {hint}{', '.join(names)}")
 
 
+class FormatError(SerError):
+    """A file of a cache was written by a version of `ser` that wrote it in another way."""
+
+    def __init__(self, path: Path, found: object, known: int) -> None:
+        super().__init__(
+            f"{path} has format {found}; this ser reads {known}: use the ser that wrote it, or "
+            "extract into another --cache-dir"
+        )
+
+
 @contextmanager
 def disk_errors(target: Path) -> Iterator[None]:
     """Turn what a disk can refuse (full, read-only, no permission) into one sentence.

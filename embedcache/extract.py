@@ -32,7 +32,7 @@ from embedcache.store.contents import Content, Key, add_views
 from embedcache.store.inventory import take_inventory
 from embedcache.store.plan import PlannedShard, add_plan, deal, read_plans
 from embedcache.store.reader import CacheReader
-from embedcache.store.shard import Skip
+from embedcache.store.shard import Skip, complete_checksums
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -106,6 +106,7 @@ def extract(config: ExtractConfig) -> Extraction:
     job = Job(folder=folder, meta=meta, contents=by_id, config=config)
     with progress_bar(sum(len(shard.rows) for shard in ours), "encoding") as bar:
         done = list(engine.run(job, ours, encoder, bar.update))
+    complete_checksums(folder, meta.key)  # another process may have been killed meanwhile
     asked = {(u.id, view) for u in originals for view in ("", *config.views)}
     skips = [s for s in _list_skipped(folder, unreadable) if (s.utterance_id, s.view) in asked]
     meta = _measure_fidelity(job, encoder)

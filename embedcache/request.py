@@ -23,13 +23,13 @@ from embedcache.audio.decode import DECODING
 from embedcache.corpora import read_corpus
 from embedcache.encode import Clip
 from embedcache.encoders import load_encoder
-from embedcache.errors import SerError, UsageError
+from embedcache.errors import FormatError, SerError, UsageError, disk_errors
 from embedcache.store import cache as store
 from embedcache.store.contents import Content, Key, identify
 from embedcache.store.key import KeyParts, cache_key
 from embedcache.store.quantise import DTYPE as QUANTISED
 from embedcache.store.quantise import LIMIT_BYTES
-from embedcache.store.shard import complete_checksum
+from embedcache.store.shard import complete_checksums
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -176,6 +176,8 @@ def find_serving(config: ExtractConfig, parts: KeyParts) -> tuple[Path, store.Me
         try:
             meta = store.read_meta(folder)
         except SerError as error:
+            if isinstance(error, FormatError) and folder == _new_folder(config, parts):
+                raise  # it would be written over
             _log.warning("%s", error)
             continue
         if meta.parts.covers(parts):
@@ -188,7 +190,8 @@ def find_or_create(config: ExtractConfig, spec: EncoderSpec) -> tuple[Path, stor
     parts = key_parts(spec, config)
     found = find_serving(config, parts)
     for place in _places(found[0] if found else _new_folder(config, parts)):
-        remove_stale(place)
+        with disk_errors(place):
+            remove_stale(place)
     if found:
         folder, meta = found
         if meta.layers != parts.layers:
@@ -200,8 +203,7 @@ def find_or_create(config: ExtractConfig, spec: EncoderSpec) -> tuple[Path, stor
                 folder,
                 ", ".join(f"{name} {v}" for name, v in meta.versions.items()),
             )
-        for path in sorted((folder / "shards").glob("*.h5")):
-            complete_checksum(path, meta.key)
+        complete_checksums(folder, meta.key)
         if meta.roles != spec.roles:  # of an earlier version; they are the encoder's, like the key
             with store.locked(folder):
                 meta = replace(store.read_meta(folder), roles=spec.roles)

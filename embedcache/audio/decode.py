@@ -28,7 +28,8 @@ MAX_CLIP_S = 3600.0
 RATE_LIMITS_HZ = (1_000, 768_000)
 LARGEST_SAMPLE = 1e6
 _SYSTEM_ERROR = 2  # libsndfile's SF_ERR_SYSTEM
-_BLOCK_FRAMES = 1 << 18
+MAX_CLIP_SAMPLES = 1 << 28  # 1 GB of float32: an hour at 74 kHz
+_BLOCK_VALUES = 1 << 20
 _UNKNOWN_FRAMES = 1 << 60  # libsndfile's count where the header does not say
 _BOUND_SLACK_S = 0.02  # annotated ends are rounded: this much past the end is the end
 
@@ -156,19 +157,19 @@ def _read_frames(sound: soundfile.SoundFile, start_s: float, end_s: float | None
         wanted = min(wanted, total - start)
     wanted = max(wanted, 0)
     if known or end_s is not None:
-        _check_length(wanted / rate)
+        _check_length(wanted, rate)
     if start:
         sound.seek(start)
     blocks: list[Samples] = []
-    read = 0
+    read, most = 0, max(1, _BLOCK_VALUES // sound.channels)
     while read < wanted:
-        block = sound.read(min(_BLOCK_FRAMES, wanted - read), dtype="float32", always_2d=True)
+        block = sound.read(min(most, wanted - read), dtype="float32", always_2d=True)
         if not len(block):
             break
         mono = sound.channels == 1  # its mean is itself
         blocks.append(block[:, 0] if mono else block.mean(axis=1, dtype=np.float32))
         read += len(block)
-        _check_length(read / rate)
+        _check_length(read, rate)
     if known and read < wanted:
         there, promised = read / rate, wanted / rate
         raise ClipError("content", f"truncated: {there:.3f} s of {promised:.3f} s are there")
@@ -177,12 +178,17 @@ def _read_frames(sound: soundfile.SoundFile, start_s: float, end_s: float | None
     return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
 
-def _check_length(seconds: float) -> None:
-    if seconds > MAX_CLIP_S:
+def _check_length(samples: int, rate_hz: int) -> None:
+    how = "cut it with start_s and end_s in a manifest"
+    if samples > MAX_CLIP_S * rate_hz:
+        raise ClipError(
+            "content", f"it lasts over {MAX_CLIP_S / 3600:g} h, the most for one clip; {how}"
+        )
+    if samples > MAX_CLIP_SAMPLES:
         raise ClipError(
             "content",
-            f"it lasts over {MAX_CLIP_S / 3600:g} h, the most for one clip; "
-            "cut it with start_s and end_s in a manifest",
+            f"its {samples / rate_hz:.0f} s at {rate_hz} Hz are over {MAX_CLIP_SAMPLES} samples, "
+            f"the most for one clip; {how}",
         )
 
 

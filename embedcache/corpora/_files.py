@@ -68,7 +68,15 @@ def _walk(folder: str, above: frozenset[str], suffixes: frozenset[str], found: l
     for entry in ordered:
         if entry.name.startswith("."):
             continue
-        if entry.is_dir():
+        if _leads_to_folder(entry):
             _walk(entry.path, above | {real}, suffixes, found)
         elif os.path.splitext(entry.name)[1].lower() in suffixes:  # noqa: PTH122 - a thousand times
             found.append(Path(entry.path))
+
+
+def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder or a link to one; a link to itself is a file that has gone."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False

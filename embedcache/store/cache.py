@@ -16,22 +16,24 @@ import os
 import re
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from embedcache.atomic import write_whole
 from embedcache.audio.conditioning import Conditioning
 from embedcache.audio.decode import DECODING
 from embedcache.encoders import ColumnRoles
-from embedcache.errors import SerError, UsageError, disk_errors
+from embedcache.errors import FormatError, SerError, UsageError, disk_errors
 from embedcache.store.key import KeyParts
 from embedcache.store.shard import Skip
 from embedcache.utterance import Utterance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 FORMAT = 1
+
+Record = TypeVar("Record")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,8 +135,8 @@ def read_meta(folder: Path) -> Meta:
         raise UsageError(f"{folder} is no cache: it holds no meta.json; see `ser cache ls`")
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        if record.pop("format") != FORMAT:
-            raise SerError(f"{folder} has another format than {FORMAT}; extract it again")
+        if (found := record.pop("format")) != FORMAT:
+            raise FormatError(path, found, FORMAT)
         roles = ColumnRoles(**record.pop("roles", {}))
         roles = replace(roles, level=tuple(roles.level))
         parts = KeyParts.from_json(record.pop("parts"))
@@ -163,8 +165,10 @@ def write_utterances(folder: Path, pairs: Iterable[tuple[Utterance, str]]) -> No
 
 def read_utterances(folder: Path) -> list[tuple[Utterance, str]]:
     """The corpus's utterances with their content ids; none where nothing was written yet."""
-    records = _read_jsonl(folder / "utterances.jsonl")
-    return [(Utterance.from_json(record), record["content_id"]) for record in records]
+    return _read_jsonl(
+        folder / "utterances.jsonl",
+        lambda record: (Utterance.from_json(record), record["content_id"]),
+    )
 
 
 def write_skipped(folder: Path, skips: Iterable[Skip]) -> None:
@@ -174,7 +178,7 @@ def write_skipped(folder: Path, skips: Iterable[Skip]) -> None:
 
 def read_skipped(folder: Path) -> list[Skip]:
     """What was not encoded, and why."""
-    return [Skip(**record) for record in _read_jsonl(folder / "skipped.jsonl")]
+    return _read_jsonl(folder / "skipped.jsonl", lambda record: Skip(**record))
 
 
 def list_caches(cache_dir: Path, corpus: str | None = None) -> list[Path]:
@@ -215,15 +219,14 @@ def _write_jsonl(path: Path, records: Iterable[dict[str, Any]]) -> None:
         write_whole(path, text.encode())
 
 
-def _read_jsonl(path: Path) -> list[dict[str, Any]]:
+def _read_jsonl(path: Path, parse: Callable[[dict[str, Any]], Record]) -> list[Record]:
     if not path.exists():
         return []
     records = []
     # Not splitlines(): it also splits at characters that a text may hold, such as U+2028.
-    lines = path.read_text(encoding="utf-8").split("\n")
-    for number, line in enumerate(filter(None, lines), start=1):
+    for number, line in enumerate(filter(None, path.read_bytes().split(b"\n")), start=1):
         try:
-            records.append(json.loads(line))
-        except ValueError as error:
+            records.append(parse(json.loads(line.decode())))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise SerError(f"{path} line {number} is damaged ({error})") from error
     return records

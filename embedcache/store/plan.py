@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from embedcache.atomic import write_new
-from embedcache.errors import SerError, disk_errors
+from embedcache.errors import FormatError, SerError, disk_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -45,7 +45,7 @@ def read_plans(folder: Path) -> list[PlannedShard]:
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
             if record["format"] != FORMAT:
-                raise SerError(f"{path} has format {record['format']}; this ser reads {FORMAT}")
+                raise FormatError(path, record["format"], FORMAT)
             deals = record["shards"]
             shards += [
                 PlannedShard(_shard_name(int(path.stem), n), tuple((c, u) for c, u in rows))

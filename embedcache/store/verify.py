@@ -44,6 +44,7 @@ def _shard_faults(path: Path, key: str, planned: PlannedShard | None) -> Iterato
         yield "its checksum file is missing"
     elif checksum.read_bytes() != f"{file_digest(path)}\n".encode():
         yield "the file's bytes do not match its checksum file"
+        return  # HDF5 may crash on what is damaged
     try:
         shard = read_shard(path, key)
     except SerError as error:
@@ -51,14 +52,15 @@ def _shard_faults(path: Path, key: str, planned: PlannedShard | None) -> Iterato
         return
     if planned is None:
         yield "no plan holds it"
-    elif _held(shard) != {content for content, _ in planned.rows}:
+    elif _held(shard) != set(planned.rows):
         yield "it holds other contents than planned"
     for name in damaged_rows(shard):
         yield f"the frames of '{name}' do not match their checksum"
 
 
-def _held(shard: Shard) -> set[str]:
-    return set(shard.content_ids) | {skip.content_id for skip in shard.skips}
+def _held(shard: Shard) -> set[tuple[str, str]]:
+    skipped = {(skip.content_id, skip.utterance_id) for skip in shard.skips}
+    return set(zip(shard.content_ids, shard.utterance_ids, strict=True)) | skipped
 
 
 def describe_faults(folder: Path) -> tuple[str, bool]:

@@ -49,10 +49,3 @@ def test_a_damaged_plan_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "plans" / "0000.json").write_text(text)
     with pytest.raises(SerError, match=r"0000\.json is damaged"):
         read_plans(tmp_path)
-
-
-def test_another_format_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "plans").mkdir()
-    (tmp_path / "plans" / "0000.json").write_text('{"format": 2, "shards": []}')
-    with pytest.raises(SerError, match="has format 2; this ser reads 1"):
-        read_plans(tmp_path)

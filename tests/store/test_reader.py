@@ -152,26 +152,7 @@ def test_a_flipped_byte_of_an_int8_row_is_never_read_silently(int8_cache: Path, 
         reader.frames(first, 2)
     for other in expected.keys() - {first}:
         np.testing.assert_array_equal(reader.frames(other, 2), expected[other])
-    faults = dict(verify(int8_cache))
-    assert set(faults) == {shard.path}
-    assert f"the frames of '{first}' do not match their checksum" in {
-        fault for _, fault in verify(int8_cache)
-    }
-
-
-@pytest.mark.parametrize("dtype", ["float16", "int8"])
-def test_verify_finds_flipped_bytes_wherever_they_are(
-    dtype: str, request: pytest.FixtureRequest
-) -> None:
-    cache = request.getfixturevalue("cache" if dtype == "float16" else "int8_cache")
-    assert not list(verify(cache))
-    shard = sorted(cache.glob("shards/*.h5"))[0]
-    rng = np.random.default_rng(0)
-    for position in rng.integers(0, shard.stat().st_size, 60):
-        damage(shard, int(position))
-        assert list(verify(cache)), position
-        damage(shard, int(position))
-    assert not list(verify(cache))
+    assert [path for path, _ in verify(int8_cache)] == [shard.path]
 
 
 def test_verify_names_each_kind_of_fault(cache: Path) -> None:
@@ -209,9 +190,10 @@ def test_verify_names_contents_that_were_not_planned(cache: Path) -> None:
     assert any("other contents than planned" in fault for _, fault in verify(cache))
 
 
+@pytest.mark.parametrize("text", [b"{ half a", b'{"id": "\xff"}', b'{"ie": "a"}', b"[]", b"7"])
 @pytest.mark.parametrize("name", ["meta.json", "utterances.jsonl", "skipped.jsonl"])
-def test_verify_names_damaged_lists(cache: Path, name: str) -> None:
-    (cache / name).write_text("{ half a")
+def test_verify_names_damaged_lists(cache: Path, name: str, text: bytes) -> None:
+    (cache / name).write_bytes(text)
     assert any("damaged" in fault for _, fault in verify(cache))
 
 
@@ -273,24 +255,6 @@ def test_more_shards_than_open_files_are_allowed(kind: str, request: pytest.Fixt
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_a_moved_cache_still_reads(cache: Path, tmp_path: Path) -> None:
-    before = CacheReader(cache).utterances
-    shutil.move(cache, tmp_path / "elsewhere" / cache.name)
-    moved = CacheReader(tmp_path / "elsewhere" / cache.name)
-    assert moved.utterances == before
-    assert moved.frames(before[0].id, 0).size
-
-
-def test_a_read_only_cache_still_reads(cache: Path) -> None:
-    for path in (*cache.rglob("*"), cache):
-        path.chmod(path.stat().st_mode & ~0o222)
-    reader = CacheReader(cache)
-    assert reader.frames(reader.utterances[0].id, 0).size
-    assert not list(verify(cache))
-    for path in (cache, *cache.rglob("*")):
-        path.chmod(path.stat().st_mode | 0o200)
-
-
 def test_an_utterance_that_is_not_there(cache: Path) -> None:
     with pytest.raises(SerError, match="holds no frames of utterance 'nobody'"):
         CacheReader(cache).frames("nobody", 0)
@@ -299,13 +263,6 @@ def test_an_utterance_that_is_not_there(cache: Path) -> None:
 def test_what_is_no_cache(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is no cache: it holds no meta.json"):
         CacheReader(tmp_path)
-
-
-def test_another_format_version_is_refused(cache: Path) -> None:
-    text = (cache / "meta.json").read_text()
-    (cache / "meta.json").write_text(text.replace('"format": 1', '"format": 9'))
-    with pytest.raises(SerError, match="has another format"):
-        CacheReader(cache)
 
 
 def test_find_cache_says_what_there_is(cache: Path, tmp_path: Path) -> None:
