@@ -15,7 +15,7 @@ from heads.train.prepare import RunConfig
 
 CORPUS = "synthetic"
 ENCODERS = ("lld", "random:wav2vec2-tiny")
-HEADS = ("mlp", "attention", "mha")
+HEADS = ("svm", "mlp", "attention", "mha")
 SEEDS = 3
 
 _log = logging.getLogger(__name__)
