@@ -16,10 +16,11 @@ test: $(VENV)/.installed-test
 faults: $(VENV)/.installed-test
 	SER_FAULTS=full $(BIN)/python -m pytest tests/faults --durations 10
 
-bench: $(VENV)/.installed-test
+bench: $(VENV)/.installed-bench
 	$(BIN)/python -m benchmarks.decode
 	$(BIN)/python -m benchmarks.corpora
 	$(BIN)/python -m benchmarks.extract
+	$(BIN)/python -m benchmarks.read
 
 bench-gpu: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.gpu
@@ -40,4 +41,8 @@ $(VENV)/.installed: pyproject.toml
 
 $(VENV)/.installed-test: $(VENV)/.installed
 	$(BIN)/pip install --quiet -e ".[test]"
+	touch $@
+
+$(VENV)/.installed-bench: $(VENV)/.installed-test
+	$(BIN)/pip install --quiet -e ".[bench]"
 	touch $@

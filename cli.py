@@ -181,6 +181,50 @@ def cache_verify(path: Annotated[Path, typer.Argument(help="A cache's folder.")]
         raise typer.Exit(SerError.exit_code)
 
 
+@cache_app.command("prune")
+def cache_prune(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Caches to remove whole; none goes through all.")
+    ] = None,
+    cache_dir: CacheDir = Path("cache"),
+    results_dir: ResultsDir = Path("results"),
+    corpus: Annotated[str | None, typer.Option(help="Only caches of this corpus.")] = None,
+    unused: Annotated[
+        bool, typer.Option("--unused", help="Also whole caches that no run refers to.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Free it; else only say what.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Also what runs refer to.")] = False,
+) -> None:
+    """Free what no listed clip and no run needs; without --yes only say what that is."""
+    from embedcache.store.prune import PruneConfig, prune
+    from heads.results import read_references
+
+    config = PruneConfig(
+        paths=paths or (),
+        cache_dir=cache_dir,
+        corpus=corpus,
+        unused=unused,
+        yes=yes,
+        force=force,
+    )
+    typer.echo(prune(config, read_references(results_dir)))
+
+
+@cache_app.command("export")
+def cache_export(
+    path: Annotated[Path, typer.Argument(help="A cache's folder.")],
+    folder: Annotated[Path, typer.Argument(help="A new or empty folder.")],
+    format: Annotated[str, typer.Option(help="npy: all frames; csv: means and deviations.")],
+    layer: Annotated[str, typer.Option(help="A stored layer, or last.")] = "last",
+    views: Annotated[bool, typer.Option("--views", help="Augmented views as well.")] = False,
+) -> None:
+    """Write a cache's frames for other tools; prints the folder."""
+    from embedcache.store.export import export
+
+    export(path, folder, format, layer, views)
+    typer.echo(folder)
+
+
 @app.command("train-head")
 def train_head(
     corpus: CorpusOption,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import re
 import shutil
 import socket
 import time
@@ -14,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _MARK = ".tmp-"
+_LEFTOVER = re.compile(r"\.tmp-(.+)-(\d+)-[0-9a-f]{8}")  # as `_temporary` names them
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of Linux's renameat2
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
 _STALE_S = 24 * 3600.0
@@ -69,8 +71,8 @@ def new_folder(path: Path) -> Iterator[Path]:
     with _temporary(path) as temporary:
         temporary.mkdir()
         yield temporary
-        for file in temporary.iterdir():
-            _sync_file(file)
+        for path_below in temporary.rglob("*"):
+            (_sync_folder if path_below.is_dir() else _sync_file)(path_below)
         _sync_folder(temporary)
         while not _exchange(temporary, path):
             try:
@@ -82,20 +84,40 @@ def new_folder(path: Path) -> Iterator[Path]:
     _sync_folder(path.parent)
 
 
-def remove_stale(folder: Path) -> None:
-    """Remove what processes that were killed have left in a folder.
+def move(old: Path, new: Path) -> None:
+    """Give a file another name in its folder, and force that to disk; it needs no room there."""
+    old.replace(new)
+    _sync_folder(new.parent)
 
-    A leftover's name holds its host and process; it goes when that process is gone, or after a day
-    where the host is another one.
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder: under its name it is there whole or not at all."""
+    with _temporary(path) as away:
+        path.rename(away)
+        _sync_folder(path.parent)
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """What processes that were killed have left in a folder.
+
+    A leftover's name holds its host and process; it is one when that process is gone, or after a
+    day where the host is another one.
     """
-    for path in folder.glob(f"{_MARK}*"):
-        host, _, process = path.name.removeprefix(_MARK).rpartition("-")[0].rpartition("-")
-        if host == socket.gethostname() and process.isdigit():
-            stale = not _alive(int(process))
-        else:
-            stale = _age_s(path) > _STALE_S
-        if stale:
-            _remove(path)
+    found = []
+    for path in sorted(folder.glob(f"{_MARK}*")):
+        name = _LEFTOVER.fullmatch(path.name)
+        if name is None:
+            continue
+        here = name[1] == socket.gethostname()
+        if not _alive(int(name[2])) if here else _age_s(path) > _STALE_S:
+            found.append(path)
+    return found
+
+
+def remove_stale(folder: Path) -> None:
+    """Remove what processes that were killed have left in a folder."""
+    for path in leftovers(folder):
+        _remove(path)
 
 
 @contextmanager

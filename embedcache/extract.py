@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ from embedcache.request import (
     requested_utterances,
 )
 from embedcache.store import cache as store
+from embedcache.store.claims import extracting
 from embedcache.store.contents import Content, Key, add_views
 from embedcache.store.inventory import take_inventory
 from embedcache.store.plan import PlannedShard, add_plan, deal, read_plans
@@ -82,6 +84,11 @@ def extract(config: ExtractConfig) -> Extraction:
         UsageError: Something was asked for that does not exist.
         SerError: The corpus cannot be read, or the disk refused.
     """
+    with ExitStack() as held:
+        return _extract(config, held)
+
+
+def _extract(config: ExtractConfig, held: ExitStack) -> Extraction:
     started = time.perf_counter()
     find("embedcache.engines", "engine", config.engine)
     find_family(config.encoder)
@@ -89,6 +96,7 @@ def extract(config: ExtractConfig) -> Extraction:
     encoder = load_requested(config)
     loaded = time.perf_counter()
     folder, meta = find_or_create(config, encoder.spec)
+    held.enter_context(extracting(folder))
     contents, unreadable = identify_contents(originals, config)
     views = _list_utterances(folder, corpus, originals, contents, config)
     identified = time.perf_counter()
@@ -106,7 +114,8 @@ def extract(config: ExtractConfig) -> Extraction:
     job = Job(folder=folder, meta=meta, contents=by_id, config=config)
     with progress_bar(sum(len(shard.rows) for shard in ours), "encoding") as bar:
         done = list(engine.run(job, ours, encoder, bar.update))
-    complete_checksums(folder, meta.key)  # another process may have been killed meanwhile
+    with store.locked(folder):
+        complete_checksums(folder, meta.key)  # another process may have been killed meanwhile
     asked = {(u.id, view) for u in originals for view in ("", *config.views)}
     skips = [s for s in _list_skipped(folder, unreadable) if (s.utterance_id, s.view) in asked]
     meta = _measure_fidelity(job, encoder)

@@ -23,10 +23,10 @@ from embedcache.errors import ClipError
 from embedcache.request import clip_of, resolve_device
 from embedcache.store.claims import Claims
 from embedcache.store.contents import unchanged
-from embedcache.store.inventory import shard_path
 from embedcache.store.quantise import DTYPE as QUANTISED
 from embedcache.store.quantise import QuantisedFrames
 from embedcache.store.shard import Row, Skip, write_shard
+from embedcache.store.tombstones import is_pruned, shard_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -129,8 +129,8 @@ def _ours(
             continue
         if not claims.take(shard.name):
             others.append(shard)
-        elif not path.exists():  # another process may have finished it just before
-            yield shard
+        elif not (path.exists() or is_pruned(job.folder, shard.name)):
+            yield shard  # which another process may have finished, or given up, just before
 
 
 def _fill(

@@ -30,6 +30,7 @@ from embedcache.store.key import KeyParts, cache_key
 from embedcache.store.quantise import DTYPE as QUANTISED
 from embedcache.store.quantise import LIMIT_BYTES
 from embedcache.store.shard import complete_checksums
+from embedcache.store.tombstones import finish_burials
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -203,9 +204,10 @@ def find_or_create(config: ExtractConfig, spec: EncoderSpec) -> tuple[Path, stor
                 folder,
                 ", ".join(f"{name} {v}" for name, v in meta.versions.items()),
             )
-        complete_checksums(folder, meta.key)
-        if meta.roles != spec.roles:  # of an earlier version; they are the encoder's, like the key
-            with store.locked(folder):
+        with store.locked(folder):  # no shard goes meanwhile
+            finish_burials(folder)
+            complete_checksums(folder, meta.key)
+            if meta.roles != spec.roles:  # of an earlier version: they are the encoder's
                 meta = replace(store.read_meta(folder), roles=spec.roles)
                 store.write_meta(folder, meta)
         return folder, meta

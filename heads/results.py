@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from embedcache.atomic import new_folder, remove_stale, write_whole
 from embedcache.errors import SerError, UsageError, disk_errors
+from embedcache.store.references import Reference
 from embedcache.utterance import Utterance
 from heads.metrics import METRICS
 
@@ -200,6 +201,29 @@ def list_runs(results_dir: Path) -> list[Run]:
         except SerError as error:
             _log.warning("left out: %s", error)
     return runs
+
+
+def read_references(results_dir: Path) -> list[Reference]:
+    """Which caches the runs of a folder refer to; none where there is no such folder.
+
+    Raises:
+        SerError: A run does not say it, because it is damaged.
+    """
+    found = []
+    for file in sorted(results_dir.glob("[!.]*/results.json")):
+        try:
+            record = json.loads(file.read_text(encoding="utf-8"))
+            cache, corpus = record["cache"], str(record["corpus"]["name"])
+            key, path = str(cache["key"]), Path(cache["path"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise SerError(
+                f"{file} is damaged ({error!r}), so that nobody knows which cache it needs; "
+                "train the head again, or remove the run"
+            ) from error
+        # A relative path is one from where the head was trained, often beside its results.
+        paths = (path.resolve(), (results_dir.parent / path).resolve())
+        found.append(Reference(run=file.parent, key=key, corpus=corpus, paths=paths))
+    return found
 
 
 def _missing(results: Mapping[str, Any]) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from embedcache.request import ExtractConfig
-from tests.material import real_data, write_clips
+from tests.material import REPOSITORY, real_data, write_clips
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does, before torch
 
@@ -53,6 +53,7 @@ def ser(tmp_path: Path) -> Ser:
         return subprocess.run(
             [sys.executable, "-m", "cli", *map(str, arguments)],
             cwd=options.pop("cwd", tmp_path),
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY), **options.pop("env", {})},
             capture_output=True,
             text=True,
             timeout=300,

@@ -10,7 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from embedcache.atomic import new_folder, remove_stale, write_new, write_whole
+from embedcache.atomic import (
+    leftovers,
+    move,
+    new_folder,
+    remove_folder,
+    remove_stale,
+    write_new,
+    write_whole,
+)
 from embedcache.errors import SerError, disk_errors
 
 
@@ -65,12 +73,37 @@ def test_leftovers_of_dead_processes_go_and_those_of_living_ones_stay(tmp_path: 
     dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
                           capture_output=True, text=True, check=True).stdout.strip()  # fmt: skip
     host = socket.gethostname()
-    for name in (f".tmp-{host}-{dead}-1", f".tmp-{host}-{os.getpid()}-2", ".tmp-elsewhere-1-3",
-                 ".tmp-elsewhere-1-4"):  # fmt: skip
+    alive, fresh = f".tmp-{host}-{os.getpid()}-0000000b", ".tmp-else-where-1-0000000c"
+    gone, old = f".tmp-{host}-{dead}-0000000a", ".tmp-else-where-1-0000000d"
+    foreign = ".tmp-2026-11-21"  # of another program, whose names are no business of ours
+    for name in (alive, fresh, gone, old, foreign):
         (tmp_path / name).write_text("x")
-    os.utime(tmp_path / ".tmp-elsewhere-1-4", (0, time.time() - 2 * 86_400))
+    for name in (old, foreign):
+        os.utime(tmp_path / name, (0, time.time() - 2 * 86_400))
+    assert leftovers(tmp_path) == sorted([tmp_path / gone, tmp_path / old])
     remove_stale(tmp_path)
-    assert names(tmp_path) == {f".tmp-{host}-{os.getpid()}-2", ".tmp-elsewhere-1-3"}
+    assert names(tmp_path) == {alive, fresh, foreign}
+
+
+def test_a_folder_may_hold_folders(tmp_path: Path) -> None:
+    with new_folder(tmp_path / "export") as folder:
+        (folder / "deep" / "er").mkdir(parents=True)
+        (folder / "deep" / "er" / "a").write_text("new")
+    assert (tmp_path / "export" / "deep" / "er" / "a").read_text() == "new"
+
+
+def test_a_file_is_moved_over_another(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("new")
+    (tmp_path / "b").write_text("old")
+    move(tmp_path / "a", tmp_path / "b")
+    assert (names(tmp_path), (tmp_path / "b").read_text()) == ({"b"}, "new")
+
+
+def test_a_folder_is_removed_with_all_that_it_holds(tmp_path: Path) -> None:
+    (tmp_path / "cache" / "shards").mkdir(parents=True)
+    (tmp_path / "cache" / "shards" / "a").write_text("x")
+    remove_folder(tmp_path / "cache")
+    assert names(tmp_path) == set()
 
 
 def test_a_folder_that_is_not_there_has_no_leftovers(tmp_path: Path) -> None:

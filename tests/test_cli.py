@@ -143,6 +143,20 @@ SENTENCES = {
     "gender": (2, "bias --by gender RUN", "have no such column; there are: speaker"),
     "info": (2, "cache info clips", "clips is no cache"),
     "verify": (2, "cache verify clips", "clips is no cache"),
+    "prune": (2, "cache prune clips", "clips is no cache"),
+    "prune run": (
+        2,
+        "cache prune C --results-dir R --yes",
+        "remove the runs first, or give --forc",
+    ),
+    "prune both": (2, "cache prune C --unused", "--unused with "),
+    "prune corpus": (2, "cache prune --corpus urdu", "no cache of urdu in cache; see"),
+    "prune nowhere": (2, "cache prune --cache-dir nowhere", "no cache in nowhere; see"),
+    "export": (2, "cache export clips out --format npy", "clips is no cache"),
+    "export form": (2, "cache export C out --format xml", "unknown --format 'xml'"),
+    "export layer": (2, "cache export C out --format npy --layer 4", "layer '4' is not in"),
+    "export over": (2, "cache export C clips --format csv", "is there already and holds something"),
+    "export what": (2, "cache export C out", "Missing option '--format'"),
     "command": (2, "extrac --corpus folder", "No such command 'extrac'"),
 }
 
@@ -157,8 +171,9 @@ def test_a_mistake_is_one_sentence_with_its_exit_code(
     (tmp_path / "bad.csv").write_text("path,label\na.wav,sad\n,sad\n")
     code, command, words = SENTENCES[case]
     run_folder = str(sorted((trained / "results").iterdir())[0])
-    arguments = [{"R": str(trained / "results"), "RUN": run_folder}.get(a, a) for a in
-                 command.split()]  # fmt: skip
+    (cache,) = (trained / "cache").glob("folder/*/")
+    places = {"R": str(trained / "results"), "RUN": run_folder, "C": str(cache)}
+    arguments = [places.get(a, a) for a in command.split()]
     done = run(*arguments)
     assert (done.code, done.out) == (code, ""), done
     assert words in done.err
@@ -211,6 +226,45 @@ def test_cache_commands(run: Run, trained: Path, tmp_path: Path) -> None:
     info = run("cache", "info", path)
     assert "corpus      folder" in info.out and "24 of 24 listed" in info.out
     assert run("cache", "verify", path).out.strip().endswith("every row checked)")
+
+
+def test_prune_says_what_it_would_free_and_frees_it(run: Run, tmp_path: Path) -> None:
+    write_clips(tmp_path / "clips", 4)
+    path = run("extract", "--corpus", "folder", "--root", "clips").out.strip()
+    told = run("cache", "prune", "--unused")
+    assert told.code == 0
+    first, last = told.out.splitlines()
+    assert path in first and "no run refers to it" in first
+    assert last.endswith("would be freed; --yes frees it")
+    assert (tmp_path / path).is_dir()
+    done = run("cache", "prune", "--unused", "--yes")
+    assert done.out.splitlines()[-1].split()[0] == last.split()[0]
+    assert not (tmp_path / path).exists()
+
+
+def test_prune_never_takes_what_a_run_refers_to(run: Run, trained: Path, tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(trained / "cache", tmp_path / "moved")
+    shutil.copytree(trained / "results", tmp_path / "results")
+    done = run("cache", "prune", "--cache-dir", "moved", "--unused", "--yes")
+    assert (done.code, done.out) == (0, "0 bytes (0.0 MB) freed\n")
+    (folder,) = (tmp_path / "moved").glob("folder/*/")
+    for name in sorted(p.name for p in (tmp_path / "results").iterdir()):
+        refused = run("cache", "prune", folder, "--yes")
+        assert refused.code == 2 and name in refused.err
+        shutil.rmtree(tmp_path / "results" / name)
+    assert run("cache", "prune", folder, "--yes").code == 0
+    assert not folder.exists()
+
+
+def test_export_prints_the_folder(run: Run, trained: Path, tmp_path: Path) -> None:
+    (cache,) = (trained / "cache").glob("folder/*/")
+    for form, name in (("npy", "utterances.csv"), ("csv", "features.csv")):
+        done = run("cache", "export", cache, f"out/{form}", "--format", form)
+        assert (done.code, done.out) == (0, f"out/{form}\n"), done.err
+        with (tmp_path / "out" / form / name).open(newline="") as file:
+            assert len(list(csv.DictReader(file))) == 24
 
 
 def test_a_damaged_cache_fails_to_verify(run: Run, tmp_path: Path) -> None:

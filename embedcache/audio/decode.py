@@ -55,16 +55,21 @@ def probe(path: Path) -> AudioInfo | None:
     Raises:
         OSError: The file cannot be opened.
     """
+    with open_regular(path) as file:
+        return probe_open(file)
+
+
+def probe_open(file: BinaryIO) -> AudioInfo | None:
+    """Read the header of an open file, as `probe` does."""
     import soundfile
 
-    with open_regular(path) as file:
-        try:
-            with _open_sound(file) as sound:
-                known = sound.samplerate > 0 and 0 <= sound.frames < _UNKNOWN_FRAMES
-                seconds = sound.frames / sound.samplerate if known else None
-                return AudioInfo(sound.samplerate, sound.channels, seconds)
-        except soundfile.LibsndfileError:
-            return None
+    try:
+        with _open_sound(file) as sound:
+            known = sound.samplerate > 0 and 0 <= sound.frames < _UNKNOWN_FRAMES
+            seconds = sound.frames / sound.samplerate if known else None
+            return AudioInfo(sound.samplerate, sound.channels, seconds)
+    except soundfile.LibsndfileError:
+        return None
 
 
 def read_clip(path: Path, start_s: float, end_s: float | None, rate_hz: int) -> Samples:

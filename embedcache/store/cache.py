@@ -183,8 +183,9 @@ def read_skipped(folder: Path) -> list[Skip]:
 
 def list_caches(cache_dir: Path, corpus: str | None = None) -> list[Path]:
     """All caches below a folder, or those of one corpus."""
-    folders = [corpus_folder(cache_dir, corpus)] if corpus else sorted(cache_dir.glob("*"))
-    return [path.parent for folder in folders for path in sorted(folder.glob("*/meta.json"))]
+    folders = [corpus_folder(cache_dir, corpus)] if corpus else sorted(cache_dir.glob("[!.]*"))
+    # A folder with a dot is one that is being removed.
+    return [path.parent for folder in folders for path in sorted(folder.glob("[!.]*/meta.json"))]
 
 
 def find_cache(cache_dir: Path, corpus: str, encoder_id: str | None = None) -> Path:

@@ -3,22 +3,77 @@
 A claim is a lock on one byte of the plan's file, which the system drops with the process that holds
 it, however that ends. Where there are no such locks (macOS, some network disks) every shard can be
 claimed: two processes then encode the same, and the first to finish a shard writes it.
+
+Whoever extracts into a cache also holds, from beginning to end, a shared lock on its folder of
+plans, so that nobody removes the cache under its hands.
 """
 
 from __future__ import annotations
 
 import errno
 import fcntl
+import os
 import struct
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, BinaryIO
 
-from embedcache.store.plan import plan_file
+from embedcache.errors import SerError
+from embedcache.store.plan import plan_file, plans_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 # struct flock of 64-bit Linux: type, whence, start, length, pid.
 _FLOCK = "hhqqi4x"
+
+
+@contextmanager
+def extracting(folder: Path) -> Iterator[None]:
+    """Let nobody remove the cache meanwhile, where the disk knows locks.
+
+    Raises:
+        SerError: Somebody has just removed it.
+    """
+    plans = plans_folder(folder)
+    try:
+        plans.mkdir(exist_ok=True)
+        handle = os.open(plans, os.O_RDONLY)
+    except FileNotFoundError as error:
+        raise _removed(folder) from error
+    try:
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_SH)
+        if not (plans.exists() and os.path.samestat(plans.stat(), os.fstat(handle))):
+            raise _removed(folder)
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def nobody_extracts(folder: Path) -> Iterator[bool]:
+    """Whether no process extracts into a cache; if so, none begins to meanwhile."""
+    try:
+        handle = os.open(plans_folder(folder), os.O_RDONLY)
+    except FileNotFoundError:  # nothing was ever planned, nor did anybody begin to
+        yield True
+        return
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        except OSError:  # the disk knows no locks
+            pass
+        yield True
+    finally:
+        os.close(handle)
+
+
+def _removed(folder: Path) -> SerError:
+    return SerError(f"{folder} was pruned meanwhile; run the same `ser extract` again")
 
 
 class Claims:

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import xxhash
 
+from embedcache.ahead import ahead
 from embedcache.atomic import write_whole
 from embedcache.audio.containers import open_regular
-from embedcache.audio.decode import probe
+from embedcache.audio.decode import probe_open
 from embedcache.errors import disk_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from embedcache.utterance import Utterance
@@ -27,7 +29,9 @@ if TYPE_CHECKING:
 Key = tuple[str, str]  # an utterance's id and view
 
 _RACY_NS = 2_000_000_000
-_BLOCK = 1 << 20
+_BLOCK = 1 << 18
+_BATCH = 32  # files that a thread looks at in one go
+_THREADS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,19 +89,25 @@ def identify(
         Contents by the utterance's key, and for those whose file cannot be read the reason.
     """
     known = _load(memory)
+    places = [(utterance, utterance.path.absolute()) for utterance in utterances]
+    listed = [(utterance, path, str(path)) for utterance, path in places]
     seen: dict[str, FileFacts] = {}
+    faults: dict[str, str] = {}
     found: dict[Key, Content] = {}
     unreadable: dict[Key, str] = {}
-    for utterance in utterances:
-        path = utterance.path.absolute()
-        try:
-            facts = seen.get(str(path)) or _facts(path, known.get(str(path)))
-        except OSError as error:
-            unreadable[utterance.key] = f"cannot be read ({error.strerror or error})"
-        else:
-            seen[str(path)] = facts
-            found[utterance.key] = _content(utterance, facts)
-        tick()
+    with closing(_look({name: path for _, path, name in listed}, known)) as looking:
+        for utterance, _, name in listed:
+            if name not in seen and name not in faults:  # then it is the next to come
+                facts = next(looking)
+                if isinstance(facts, OSError):
+                    faults[name] = f"cannot be read ({facts.strerror or facts})"
+                else:
+                    seen[name] = facts
+            if name in seen:
+                found[utterance.key] = _content(utterance, seen[name])
+            else:
+                unreadable[utterance.key] = faults[name]
+            tick()
     _save(memory, known, seen)
     return found, unreadable
 
@@ -130,7 +140,31 @@ def _content(utterance: Utterance, facts: FileFacts) -> Content:
     return Content(name, utterance, facts, seconds)
 
 
-def _facts(path: Path, remembered: FileFacts | None) -> FileFacts:
+def _look(
+    paths: Mapping[str, Path], known: Mapping[str, FileFacts]
+) -> Generator[FileFacts | OSError, None, None]:
+    """What there is to remember of each file, or why it cannot be read, in order.
+
+    Some threads wait for the disk while another hashes.
+    """
+
+    def look(some: Sequence[tuple[str, Path]]) -> list[FileFacts | OSError]:
+        found: list[FileFacts | OSError] = []
+        buffer = memoryview(bytearray(_BLOCK))
+        for name, path in some:
+            try:
+                found.append(_facts(path, known.get(name), buffer))
+            except OSError as error:
+                found.append(error)
+        return found
+
+    files = list(paths.items())
+    batches = (files[first : first + _BATCH] for first in range(0, len(files), _BATCH))
+    for _, found in ahead(look, batches, _THREADS, 2 * _THREADS):
+        yield from found
+
+
+def _facts(path: Path, remembered: FileFacts | None, buffer: memoryview) -> FileFacts:
     status = path.stat()
     if remembered and (remembered.size, remembered.mtime_ns) == (
         status.st_size,
@@ -139,9 +173,9 @@ def _facts(path: Path, remembered: FileFacts | None) -> FileFacts:
         return remembered
     digest = xxhash.xxh3_128()
     with open_regular(path) as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    info = probe(path)
+        while count := file.readinto(buffer):  # type: ignore[attr-defined]
+            digest.update(buffer[:count])
+        info = probe_open(file)
     seconds = info.seconds if info else None
     return FileFacts(status.st_size, status.st_mtime_ns, digest.hexdigest(), seconds)
 
@@ -164,4 +198,4 @@ def _save(memory: Path, known: dict[str, FileFacts], seen: dict[str, FileFacts])
     records = {p: (f.size, f.mtime_ns, f.hash, f.seconds) for p, f in sorted(merged.items())}
     with disk_errors(memory):
         memory.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(memory, json.dumps(records, indent=0).encode())
+        write_whole(memory, json.dumps(records).encode())  # an indent would take Python's encoder

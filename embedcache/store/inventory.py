@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from embedcache.errors import SerError
 from embedcache.store.cache import read_meta
 from embedcache.store.plan import PlannedShard, read_plans
-from embedcache.store.shard import Skip, read_shard
+from embedcache.store.shard import Shard, Skip, read_shard
+from embedcache.store.tombstones import is_pruned, shard_path
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -21,7 +23,7 @@ class Inventory:
     Attributes:
         rows: Contents that have frames.
         skips: Contents that were tried and have none, with the last reason.
-        pending: Planned shards that are not written yet.
+        pending: Planned shards that are not written yet; none that was pruned.
     """
 
     rows: frozenset[str]
@@ -50,18 +52,23 @@ def take_inventory(folder: Path) -> Inventory:
     skips: dict[str, Skip] = {}
     pending = []
     for planned in read_plans(folder):
-        path = shard_path(folder, planned.name)
-        if path.exists():
-            shard = read_shard(path, key)
+        shard = None if is_pruned(folder, planned.name) else _written(folder, planned.name, key)
+        if shard:
             rows.update(shard.content_ids)
             skips.update({skip.content_id: skip for skip in shard.skips})
-        else:
+        elif not is_pruned(folder, planned.name):  # asked again: it may have gone just now
             pending.append(planned)
     return Inventory(
         frozenset(rows), {c: skip for c, skip in skips.items() if c not in rows}, pending
     )
 
 
-def shard_path(folder: Path, name: str) -> Path:
-    """Where a shard lies in its cache."""
-    return folder / "shards" / f"{name}.h5"
+def _written(folder: Path, name: str, key: str) -> Shard | None:
+    """A shard; None where it is not there, or has gone while it was read."""
+    path = shard_path(folder, name)
+    try:
+        return read_shard(path, key) if path.exists() else None
+    except SerError:
+        if path.exists():
+            raise
+        return None

@@ -67,7 +67,7 @@ def add_plan(folder: Path, deals: Sequence[Sequence[tuple[str, str]]]) -> bool:
     """
     files = _plan_files(folder)
     number = int(files[-1].stem) + 1 if files else 0
-    path = folder / "plans" / f"{number:04}.json"
+    path = plans_folder(folder) / f"{number:04}.json"
     record = {"format": FORMAT, "shards": [[list(row) for row in rows] for rows in deals]}
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -103,11 +103,16 @@ def plan_file(folder: Path, shard: str) -> tuple[Path, int]:
     (PosixPath('cache/plans/0001.json'), 12)
     """
     plan, _, number = shard.partition("-")
-    return folder / "plans" / f"{plan}.json", int(number)
+    return plans_folder(folder) / f"{plan}.json", int(number)
+
+
+def plans_folder(folder: Path) -> Path:
+    """Where a cache's plans lie."""
+    return folder / "plans"
 
 
 def _plan_files(folder: Path) -> list[Path]:
-    return sorted((folder / "plans").glob("[0-9]*.json"), key=lambda path: int(path.stem))
+    return sorted(plans_folder(folder).glob("[0-9]*.json"), key=lambda path: int(path.stem))
 
 
 def _shard_name(plan: int, shard: int) -> str:

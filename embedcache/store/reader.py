@@ -11,7 +11,7 @@ from embedcache.errors import SerError, UsageError
 from embedcache.store.cache import read_meta, read_utterances
 from embedcache.store.quantise import DTYPE as QUANTISED
 from embedcache.store.quantise import QuantisedFrames
-from embedcache.store.rows import Frames, StoredRow, layer_checksum
+from embedcache.store.rows import Frames, ShardRows, StoredRow, layer_checksum
 from embedcache.store.shard import Shard, read_shard
 
 if TYPE_CHECKING:
@@ -42,9 +42,10 @@ class CacheReader:
         self.meta = read_meta(path)
         maps = 2 if self.meta.parts.store_dtype == QUANTISED else 1  # of each shard
         _allow_open_files(maps * len(list(path.glob("shards/*.h5"))))
-        self._shards = [read_shard(p, self.meta.key) for p in sorted(path.glob("shards/*.h5"))]
-        self._frames = [shard.rows() for shard in self._shards]
-        self._verified = [np.zeros(shard.checksums.shape, bool) for shard in self._shards]
+        opened = [_open(p, self.meta.key) for p in sorted(path.glob("shards/*.h5"))]
+        self._shards = [shard for shard, _ in filter(None, opened)]
+        self._rows_of = [rows for _, rows in filter(None, opened)]
+        self._verified: dict[tuple[str, int, str], StoredRow] = {}
         self._rows = {
             content: (s, row)
             for s, shard in enumerate(self._shards)
@@ -108,12 +109,15 @@ class CacheReader:
         Raises:
             SerError: The bytes do not match their checksum.
         """
+        wanted = utterance_id, layer, view
+        known = self._verified.get(wanted)  # one look-up: views of a map cost next to nothing
+        if known is not None:
+            return known
         number, row = self._find(utterance_id, view)
         shard = self._shards[number]
-        frames = self._frames[number].layer(row, layer)
-        if not self._verified[number][row, layer]:
-            self._verify(shard, row, layer, frames)
-            self._verified[number][row, layer] = True
+        frames = self._rows_of[number].layer(row, layer)
+        self._verify(shard, row, layer, frames)
+        self._verified[wanted] = frames
         return frames
 
     def content_id(self, utterance_id: str) -> str:
@@ -133,6 +137,17 @@ class CacheReader:
                 f"{shard.path} is damaged at utterance '{shard.utterance_ids[row]}' (checksum); "
                 "remove this file and run the same `ser extract` again"
             )
+
+
+def _open(path: Path, key: str) -> tuple[Shard, ShardRows] | None:
+    """A shard and its rows; None where it was pruned since it was listed."""
+    try:
+        shard = read_shard(path, key)
+        return shard, shard.rows()
+    except (SerError, FileNotFoundError):
+        if path.exists():
+            raise
+        return None
 
 
 def _allow_open_files(shards: int) -> None:

@@ -39,8 +39,12 @@ class ShardRows:
     def layer(self, row: int, layer: int) -> StoredRow:
         """A row at one layer: [T, D]."""
         start, end = self.offsets[row : row + 2]
-        values = self.values[layer, start:end]
-        return values if self.limits is None else QuantisedFrames(values, self.limits[row, layer])
+        # Arrays of the class memmap would run Python code at every step that is taken with them.
+        values = self.values[layer, start:end].view(np.ndarray)
+        if self.limits is None:
+            floats: Frames = values
+            return floats
+        return QuantisedFrames(values, self.limits[row, layer].view(np.ndarray))
 
 
 def row_checksums(layers: Iterable[StoredRow]) -> npt.NDArray[np.uint64]:

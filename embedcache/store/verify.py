@@ -9,6 +9,7 @@ from embedcache.store.cache import read_meta, read_skipped, read_utterances
 from embedcache.store.key import cache_key
 from embedcache.store.plan import PlannedShard, read_plans
 from embedcache.store.shard import Shard, checksum_path, damaged_rows, file_digest, read_shard
+from embedcache.store.tombstones import is_pruned, shard_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 def verify(folder: Path) -> Iterator[tuple[Path, str]]:
     """Every fault of a cache as (file, what is wrong with it); nothing where it is sound.
 
-    A shard that is planned and not there yet is no fault: the extraction was interrupted.
+    A shard that is planned and not there yet is no fault: the extraction was interrupted. Nor is
+    one that was pruned, or that a prune was about to remove.
     """
     try:
         meta = read_meta(folder)
@@ -31,11 +33,19 @@ def verify(folder: Path) -> Iterator[tuple[Path, str]]:
     if cache_key(meta.parts) != meta.key or not folder.name.endswith(meta.key):
         yield folder / "meta.json", "its parts do not give its key"
     for path in sorted(folder.glob("shards/*.h5")):
-        for fault in _shard_faults(path, meta.key, planned.get(path.stem)):
-            yield path, fault
+        faults = _faults_unless_gone(path, meta.key, planned.get(path.stem))
+        if not is_pruned(folder, path.stem):
+            yield from ((path, fault) for fault in faults)
     for path in sorted(folder.glob("shards/*.xxh3")):
-        if not path.with_suffix(".h5").exists():
+        if not path.with_suffix(".h5").exists() and not is_pruned(folder, path.stem):
             yield path, "its shard is missing: run the same `ser extract` again"
+
+
+def _faults_unless_gone(path: Path, key: str, planned: PlannedShard | None) -> list[str]:
+    try:
+        return list(_shard_faults(path, key, planned))
+    except FileNotFoundError:
+        return ["it was removed while it was checked"]
 
 
 def _shard_faults(path: Path, key: str, planned: PlannedShard | None) -> Iterator[str]:
@@ -73,7 +83,8 @@ def describe_faults(folder: Path) -> tuple[str, bool]:
     faults = list(verify(folder))
     if faults:
         return "\n".join(f"{path}: {fault}" for path, fault in faults), False
-    shards = len(list(folder.glob("shards/*.h5")))
-    coming = len(read_plans(folder)) - shards
+    plans = [shard.name for shard in read_plans(folder) if not is_pruned(folder, shard.name)]
+    shards = sum(shard_path(folder, name).exists() for name in plans)
+    coming = len(plans) - shards
     rest = f"; {coming} planned shards are still to come" if coming else ""
     return f"{folder}: sound ({shards} shards, every byte and every row checked{rest})", True

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import soundfile
+import xxhash
 
 from embedcache.store.contents import content_id, identify, unchanged
 from embedcache.utterance import Utterance
@@ -104,3 +105,38 @@ def test_unchanged_notices_a_change(tmp_path: Path) -> None:
     assert unchanged(content)
     os.utime(first.path, (OLD_S, OLD_S + 5))
     assert not unchanged(content)
+
+
+def test_many_files_keep_their_order_faults_among_them(tmp_path: Path) -> None:
+    """More than threads look at in one go; some are missing, some named twice."""
+    good = [clip(tmp_path / f"{n}.wav", n) for n in range(70)]
+    gone = [Utterance(id=f"gone{n}", path=tmp_path / f"gone{n}.wav") for n in range(40)]
+    parts = [replace(u, id=f"{u.id}-part", start_s=0.1) for u in (good[3], gone[3], good[69])]
+    listed = [u for pair in zip(good, gone, strict=False) for u in pair] + good[40:] + parts
+    ticks: list[int] = []
+    found, unreadable = identify(listed, tmp_path / "memory.json", lambda: ticks.append(1))
+    assert list(found) == [u.key for u in listed if u.path.exists()]
+    assert list(unreadable) == [u.key for u in listed if not u.path.exists()]
+    assert set(unreadable.values()) == {"cannot be read (No such file or directory)"}
+    assert len(ticks) == len(listed) == 113
+    for utterance in listed:  # each as if it were alone
+        alone, fault = identify([utterance], tmp_path / "other.json")
+        assert alone.get(utterance.key) == found.get(utterance.key)
+        assert fault.get(utterance.key) == unreadable.get(utterance.key)
+
+
+def test_a_file_of_several_blocks_is_hashed_whole(tmp_path: Path) -> None:
+    path = tmp_path / "long.bin"
+    data = bytes(range(256)) * 4096 + b"end"
+    path.write_bytes(data)
+    found, _ = identify([Utterance(id="a", path=path)], tmp_path / "memory.json")
+    assert found["a", ""].facts.hash == xxhash.xxh3_128_hexdigest(data)
+    assert found["a", ""].facts.seconds is None  # it is no audio
+
+
+def test_a_pipe_and_a_folder_are_unreadable_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.wav")
+    (tmp_path / "folder.wav").mkdir()
+    listed = [Utterance(id=name, path=tmp_path / f"{name}.wav") for name in ("pipe", "folder")]
+    _, unreadable = identify(listed, tmp_path / "memory.json")
+    assert unreadable == {u.key: "cannot be read (no regular file)" for u in listed}

@@ -53,6 +53,15 @@ def damage(path: Path, position: int) -> None:
     path.write_bytes(data)
 
 
+def damage_in_place(path: Path, position: int) -> None:
+    """In the file that is mapped, as a disk would."""
+    with path.open("r+b") as file:
+        file.seek(position)
+        (byte,) = file.read(1)
+        file.seek(position)
+        file.write(bytes([byte ^ 0x10]))
+
+
 def test_frames_are_the_encoders_own(cache: Path) -> None:
     import soundfile
 
@@ -109,6 +118,29 @@ def test_floats_are_stored_as_they_are_read(cache: Path) -> None:
     assert np.shares_memory(*frames)  # type: ignore[arg-type]
 
 
+def test_a_row_is_checked_once_at_each_layer(cache: Path) -> None:
+    reader = CacheReader(cache)
+    name = reader._shards[0].utterance_ids[0]
+    once = [reader.frames(name, layer) for layer in range(3)]
+    start = reader._shards[0].frames_at
+    assert start is not None
+    damage_in_place(reader._shards[0].path, start)
+    again = [reader.frames(name, layer) for layer in range(3)]
+    assert all(one is other for one, other in zip(once, again, strict=True))
+    with pytest.raises(SerError, match="is damaged at utterance"):
+        CacheReader(cache).frames(name, 0)
+
+
+def test_a_row_that_is_damaged_stays_so(cache: Path) -> None:
+    shard = CacheReader(cache)._shards[0]
+    assert shard.frames_at is not None
+    damage(shard.path, shard.frames_at)
+    reader = CacheReader(cache)
+    for _ in range(2):
+        with pytest.raises(SerError, match="is damaged at utterance"):
+            reader.frames(shard.utterance_ids[0], 0)
+
+
 def test_layers_are_found_by_name(cache: Path) -> None:
     reader = CacheReader(cache)
     assert reader.meta.layers == ("0", "1", "2")
@@ -140,7 +172,7 @@ def test_a_flipped_byte_of_an_int8_row_is_never_read_silently(int8_cache: Path, 
     whole = CacheReader(int8_cache)
     shard = whole._shards[1]
     first = shard.utterance_ids[0]
-    rows = whole._frames[1]
+    rows = whole._rows_of[1]
     assert rows.limits is not None
     stride = (rows.limits if where == "limits_at" else rows.values).strides
     start = getattr(shard, where)
