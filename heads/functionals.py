@@ -39,6 +39,12 @@ NAMES = (
 to 1. Step: mean absolute difference of neighbouring frames; its deviation: of the difference."""
 
 
+def mean_frame(frames: Array) -> Array:
+    """The mean over time as a single frame: [T, D] to [1, D]."""
+    mean: Array = frames.mean(axis=0, keepdims=True, dtype=np.float32)
+    return mean
+
+
 def functionals(frames: npt.NDArray[np.floating], roles: ColumnRoles) -> Array:
     """A clip's vector.
 

@@ -49,18 +49,23 @@ class StackedLinear(nn.Module):
     """K affine maps, initialised as `nn.Linear` is.
 
     Shape:
-        Input: [K, B, D]. Output: [K, B, O].
+        Input: [K, ..., D]. Output: [K, ..., O].
     """
 
-    def __init__(self, inputs: int, outputs: int, stack: Stack) -> None:
+    def __init__(self, inputs: int, outputs: int, stack: Stack, bias: bool = True) -> None:
         super().__init__()
         bound = 1 / sqrt(inputs)
         self.weight = uniform((inputs, outputs), bound, stack)
-        self.bias = uniform((1, outputs), bound, stack)
+        self.bias = uniform((1, outputs), bound, stack) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Map each model's rows by its own weights."""
-        return torch.baddbmm(self.bias, x, self.weight)
+        rows = x.flatten(1, -2)
+        if self.bias is None:
+            mapped = torch.bmm(rows, self.weight)
+        else:
+            mapped = torch.baddbmm(self.bias, rows, self.weight)
+        return mapped.view(*x.shape[:-1], -1)
 
 
 class StackedDropout(nn.Module):
@@ -199,6 +204,11 @@ def attention_weights(frames: Tensor, mask: Tensor, queries: Tensor) -> Tensor:
     """
     scores = (frames @ queries.to(frames.dtype).T).transpose(1, 2)
     return scores.masked_fill(~mask[:, None], float("-inf")).softmax(dim=-1)
+
+
+def even_weights(mask: Tensor) -> Tensor:
+    """The same weight for every frame, one in all; padding has none: [B, T]."""
+    return mask / mask.sum(dim=1, keepdim=True)
 
 
 def pool(weights: Tensor, frames: Tensor) -> Tensor:

@@ -377,12 +377,12 @@ def test_the_demo_runs_from_nothing_to_a_bias_table(ser: Ser, tmp_path: Path) ->
     assert done.returncode == 0, done.stderr
     assert "the corpus is synthetic" in done.stdout
     assert "untrained (random weights)" in done.stdout
-    assert done.stdout.count("untrained encoder") == 3  # in each of its rows
-    assert done.stdout.count("synthetic corpus") >= 6
+    assert done.stdout.count("untrained encoder") == 4  # in each of its rows
+    assert done.stdout.count("synthetic corpus") >= 8
     assert "female - male" in done.stdout
     assert "ser extract --corpus folder:mine" in done.stdout
     runs = list((tmp_path / "ser-demo" / "results").iterdir())
-    assert len(runs) == 6
+    assert len(runs) == 8
     assert len(list((tmp_path / "ser-demo" / "corpus").rglob("*.wav"))) == 288
     planted = json.loads((tmp_path / "ser-demo" / "corpus" / "planted.json").read_text())
     assert planted["findings"]

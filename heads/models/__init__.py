@@ -6,13 +6,15 @@ defines:
 - `Config`: a frozen dataclass of its settings, which `--set key=value` fills;
 - `Head`: a module for K stacked models, `Head(config, dim, classes, standardise, stack)`, whose
   `forward(frames, mask)` takes [B, T, D] and [B, T] and gives logits [K, B, C]; every parameter has
-  a leading axis K, and the models' own dropout is in `stack` (see `heads.stacked`);
-- optionally `frame_weights(frames, mask)`, a method that gives the weights of the frames, [B, Q, T]
-  with Q a multiple of K;
+  a leading axis K, and the models' own dropout is in `stack` (see `heads.stacked`). Its method
+  `frame_weights(frames, mask)` gives the weights of the frames in pooling, [B, Q, T] with Q a
+  multiple of K. Frames may be float32 or bfloat16, and hold any finite value in padding;
 - optionally `reducer(config, roles)`, which gives a function of an utterance's frames, [T, D] to
   [T', D'], or None: what is done to them once, before training. `roles` says which columns tell
   level and voicing (see `embedcache.encoders.ColumnRoles`);
-- optionally `STACKS = False`, where models are trained one after another, as stacks of one.
+- optionally `STACKS = False`, where models are trained one after another, as stacks of one;
+- optionally `DEEP = True`, where each frame goes through so many products that half precision pays
+  however few the frames are.
 
 A head that is not trained by gradients defines, in place of `Head`, `fit(config, examples) -> Fit`:
 one fold's model from one vector of each utterance. It draws nothing at random, so it runs once.

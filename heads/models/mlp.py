@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from embedcache.encoders import ColumnRoles
 from embedcache.errors import UsageError
-from heads.functionals import functionals
+from heads.functionals import functionals, mean_frame
 from heads.models import Frames, Reduction
-from heads.stacked import Stack, StackedPerceptron, Standardise
+from heads.stacked import Stack, StackedPerceptron, Standardise, even_weights, pool
 
 POOLING = ("mean", "mean-std", "functionals")
 
@@ -40,12 +40,7 @@ def reducer(config: Config, roles: ColumnRoles) -> Reduction:
     """What is made of an utterance's frames once, before training: [T, D] to [1, D']."""
     if config.pooling == "functionals":
         return lambda frames: functionals(frames, roles)[None]
-    return _mean if config.pooling == "mean" else _mean_and_deviation
-
-
-def _mean(frames: Frames) -> Frames:
-    mean: Frames = frames.mean(axis=0, keepdims=True, dtype=np.float32)
-    return mean
+    return mean_frame if config.pooling == "mean" else _mean_and_deviation
 
 
 def _mean_and_deviation(frames: Frames) -> Frames:
@@ -73,9 +68,13 @@ class Head(nn.Module):
         self.standardise = standardise
         self.classifier = StackedPerceptron((dim, *config.hidden, classes), stack)
 
+    def frame_weights(self, frames: Tensor, mask: Tensor) -> Tensor:
+        """Weights of the frames [B, K, T]: all have the same, in a mean as in a deviation."""
+        return even_weights(mask)[:, None].expand(-1, len(self.standardise.mean), -1)
+
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
         """Logits [K, B, C] of frames [B, T, D]; padding, where mask [B, T] is false, is ignored."""
-        mean = (frames.float() * mask[:, :, None]).sum(dim=1) / mask.sum(dim=1, keepdim=True)
+        mean = pool(even_weights(mask)[:, None], frames.float()).transpose(0, 1)  # [1, B, D]
         models = len(self.standardise.mean)
         logits: Tensor = self.classifier(self.standardise(mean.expand(models, -1, -1)))
         return logits

@@ -90,14 +90,22 @@ def fit(
             for seed in range(config.seed, config.seed + config.seeds)
         ]
         task = _task(config, data, models)
-        if getattr(module, "STACKS", True):
-            parts = [range(len(models))]
-        else:
-            parts = [range(k, k + 1) for k in range(len(models))]
-        for part in parts:
-            chosen = [models[k] for k in part]
+        mean, deviation = (torch.from_numpy(x) for x in moments(frames, task.train))
+        size = len(models) if getattr(module, "STACKS", True) else 1
+        for part in (slice(k, k + size) for k in range(0, len(models), size)):
+            layers = len(group[0].layers)
+            standardise = Standardise(mean[part], deviation[part], layers).to(device)
+            rows = range(len(models))[part]
             members += _fit_stack(
-                config, module, candidates, chosen, task.at(part), frames, hiding, device
+                config,
+                module,
+                candidates,
+                models[part],
+                task.at(rows),
+                frames,
+                hiding,
+                standardise,
+                device,
             )
     return members, load_s
 
@@ -111,7 +119,8 @@ def _frames(
     reduce = _reduction(data, module, candidate)
     frames = reduced(whole, reduce) if reduce else whole
     frames = _by_speaker(config, data, frames)
-    frames = placed(frames, "float32" if reduce else candidate.training.precision, device)
+    precision = "float32" if reduce else candidate.training.precision
+    frames = placed(frames, precision, device, deep=getattr(module, "DEEP", False))
     return frames, Hiding(whole, reduce) if reduce and candidate.training.mask_time else None
 
 
@@ -192,13 +201,10 @@ def _fit_stack(
     task: Task,
     frames: FrameSet,
     hiding: Hiding | None,
+    standardise: Standardise,
     device: str,
 ) -> list[Member]:
     configs = [candidates[position] for _, position, _ in models]
-    mean, deviation = moments(frames, task.train)
-    standardise = Standardise(
-        torch.from_numpy(mean), torch.from_numpy(deviation), len(configs[0].layers)
-    ).to(device)
     stack = Stack(
         generators=[
             torch.Generator(device).manual_seed(seed * 1_000_003 + fold) for fold, _, seed in models

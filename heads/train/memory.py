@@ -18,7 +18,7 @@ _LARGE = 1e9  # bytes of float32 frames from which half of the bits and a matrix
 _SHARE = 0.5  # of the memory that is free
 
 
-def placed(frames: FrameSet, precision: str, device: str) -> FrameSet:
+def placed(frames: FrameSet, precision: str, device: str, deep: bool = False) -> FrameSet:
     """Frames in the precision of training, on its device where they fit there.
 
     Where they do not, each batch is read from the cache. In bfloat16 frames are brought to zero
@@ -29,10 +29,13 @@ def placed(frames: FrameSet, precision: str, device: str) -> FrameSet:
         frames: In float32.
         precision: `auto`, `float32` or `bfloat16`.
         device: Of `torch`.
+        deep: Whether heads multiply each frame by many weights, so that half of the bits pays
+            however few the frames are.
     """
     size = 4.0 * float(frames.lengths.sum()) * frames.dim
     if precision == "auto":
-        precision = "bfloat16" if size >= _LARGE and _multiplies_halves(device) else "float32"
+        pays = (deep or size >= _LARGE) and _multiplies_halves(device)
+        precision = "bfloat16" if pays else "float32"
     if precision == "bfloat16":
         if frames.scale is None:
             everyone = np.ones((1, len(frames.lengths)), bool)

@@ -31,7 +31,8 @@ class TrainConfig:
         select: What improves on validation: `ua` (ties go to the lower loss) or `loss`; `auto` is
             `ua` for hard labels and `loss` for soft ones.
         precision: What frames are multiplied in, `float32` or `bfloat16`; `auto` is bfloat16 for a
-            gigabyte of frames or more, where the device multiplies that faster.
+            gigabyte of frames or more, and for any in a deep head such as `transformer`, where the
+            device multiplies that faster.
     """
 
     lr: float = 3e-3

@@ -518,10 +518,10 @@ def test_extracting_while_pruning_again_and_again(config: ExtractConfig) -> None
 def test_an_open_reader_keeps_what_it_has(config: ExtractConfig, left: Path) -> None:
     reader = CacheReader(left)
     lost = [s for s, shard in enumerate(reader._shards)]
-    before = [np.array(reader._rows_of[s]) for s in lost]
+    before = [np.array(reader._rows_of[s].values) for s in lost]
     prune(asked(config), [])
     for s, array in zip(lost, before, strict=True):
-        np.testing.assert_array_equal(reader._rows_of[s], array)
+        np.testing.assert_array_equal(reader._rows_of[s].values, array)
 
 
 def test_burials_are_finished_once(tmp_path: Path) -> None:

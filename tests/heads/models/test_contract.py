@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError, fields
+from dataclasses import FrozenInstanceError, fields, replace
 
 import numpy as np
 import pytest
@@ -14,15 +14,15 @@ from embedcache.plugins import plugins
 from heads.data import frame_set, moments
 from heads.losses import cross_entropy
 from heads.models import configure, load_head
-from heads.stacked import Stack, Standardise
+from heads.stacked import Stack, Standardise, keep_models, run_some
 from heads.train.settings import TrainConfig
 from heads.train.stack import Task, train_stack
 
 HEADS = sorted(name for name in plugins("heads.models") if hasattr(load_head(name), "Head"))
 REDUCING = [name for name in HEADS if hasattr(load_head(name), "reducer")]
-WEIGHING = [name for name in HEADS if hasattr(load_head(name).Head, "frame_weights")]
 DIM, CLASSES = 5, 3
-LENGTHS = (4, 9, 1, 6)
+# Within a window of frames, over several, and one frame alone.
+LENGTHS = (14, 37, 1, 22)
 
 every_head = pytest.mark.parametrize("name", HEADS)
 
@@ -61,9 +61,24 @@ def test_logits_are_one_row_per_model_and_utterance(name):
 
 
 @every_head
-def test_padding_never_shows(name):
+@pytest.mark.parametrize("padding", [1, 7, 100])
+def test_padding_never_shows(name, padding):
     head = build(name)
-    torch.testing.assert_close(head(*batch(padding=7)), head(*batch()))
+    torch.testing.assert_close(head(*batch(padding=padding)), head(*batch()))
+    weights = head.frame_weights(*batch(padding=padding))
+    torch.testing.assert_close(weights[..., :-padding], head.frame_weights(*batch()))
+
+
+@every_head
+def test_hidden_frames_never_show_wherever_they_lie(name):
+    """Training hides frames by the mask, at the beginning and in the middle, too."""
+    head, (frames, mask) = build(name), batch()
+    hidden = torch.from_numpy(np.random.default_rng(1).random(mask.shape) < 0.3)
+    hidden[1, :17], hidden[2] = True, False
+    other = frames + 100 * hidden[:, :, None]
+    shown = head(frames, mask & ~hidden)
+    torch.testing.assert_close(head(other, mask & ~hidden), shown)
+    assert not torch.allclose(head(other, mask), shown)
 
 
 @every_head
@@ -160,6 +175,47 @@ def test_logits_are_finite(name, scale, lengths):
 
 
 @every_head
+def test_frames_in_half_precision_give_the_logits_of_their_values(name):
+    head, (frames, mask) = build(name), batch()
+    half = frames.bfloat16()
+    logits, expected = head(half, mask), head(half.float(), mask)
+    assert logits.dtype == torch.float32
+    torch.testing.assert_close(logits, expected, rtol=0, atol=0.03 * expected.std().item())
+    assert head.frame_weights(half, mask).isfinite().all()
+
+
+@every_head
+def test_layers_side_by_side_are_weighed_and_summed(name):
+    """sum_l w_l (h_l - m_l) / d_l is what the head sees of layers h_l; the reference forms it."""
+    generator = torch.Generator().manual_seed(0)
+    mean, deviation = torch.randn(2, 3, 2 * DIM, generator=generator)
+    standardise = Standardise(mean, deviation.abs() + 0.5, layers=2)
+    head, (frames, mask) = build(name, standardise=standardise), batch()
+    layers = torch.cat([frames, 2 - frames.roll(1, dims=0)], dim=-1)
+    with torch.no_grad():
+        standardise.layer_scores.copy_(torch.tensor([[0.0, 0.0], [1.0, -1.0], [-2.0, 0.5]]))
+    logits = head(layers, mask)
+    weights = standardise.layer_weights().detach()
+    for k in range(3):
+        seen = ((layers - mean[k]) / (deviation[k].abs() + 0.5)).unflatten(-1, (2, DIM))
+        seen = (seen * weights[k][:, None]).sum(dim=2)
+        torch.testing.assert_close(build(name)(seen, mask)[k], logits[k], rtol=1e-4, atol=1e-5)
+    logits[1].square().sum().backward()
+    assert [bool(row.any()) for row in standardise.layer_scores.grad] == [False, True, False]
+
+
+@every_head
+def test_some_of_the_models_are_those_models(name):
+    """Of a stack that others have left, and of one that only some are wanted of."""
+    head = build(name).eval()
+    logits = head(*batch())
+    some = run_some(head, head.state_dict(), slice(1, 3), *batch())
+    torch.testing.assert_close(some, logits[1:])
+    keep_models(head, [2, 0])
+    torch.testing.assert_close(head(*batch()), logits[[2, 0]])
+
+
+@every_head
 def test_dropout_is_for_training_only(name):
     head = build(name, settings={"dropout": "0.5"})
     assert torch.equal(head.eval()(*batch()), head.eval()(*batch()))
@@ -177,18 +233,19 @@ def test_what_is_reduced_beforehand_gives_the_same_logits(name):
     torch.testing.assert_close(logits, head(frames, mask))
 
 
-@pytest.mark.parametrize("name", WEIGHING)
+@every_head
 def test_frame_weights_sum_to_one_and_give_padding_none(name):
     weights, mask = build(name).frame_weights(*batch(padding=3)), batch(padding=3)[1]
     assert (weights >= 0).all()
+    assert weights.shape[0] == len(LENGTHS) and weights.shape[1] % 3 == 0
     torch.testing.assert_close(weights.sum(dim=-1), torch.ones(weights.shape[:-1]))
     assert (weights.transpose(1, 2)[~mask] == 0).all()
     assert weights.std(dim=-1).min() < weights.std(dim=-1).max()
 
 
-@every_head
-def test_it_learns_what_is_plain_to_see(name):
-    rng = np.random.default_rng(0)
+def plain_task(seed=0):
+    """Frames around a centre of each class, and the task to tell them apart."""
+    rng = np.random.default_rng(seed)
     truth = np.arange(60) % CLASSES
     centers = 2 * rng.standard_normal((CLASSES, DIM))
     arrays = [(centers[c] + rng.standard_normal((6, DIM))).astype(np.float32) for c in truth]
@@ -202,11 +259,88 @@ def test_it_learns_what_is_plain_to_see(name):
         loss=cross_entropy,
         names=["it"],
     )
-    mean, deviation = map(torch.from_numpy, moments(frame_set(arrays), task.train))
-    head = build(name, seeds=(0,), standardise=Standardise(mean, deviation))
-    config = TrainConfig(epochs=30, batch_size=16, select="ua", lr=1e-2)
-    trained = train_stack(head, frame_set(arrays), task, [config], 0, "cpu")
+    return frame_set(arrays), task
+
+
+def train(name, frames, task, settings=None, **changes):
+    mean, deviation = map(torch.from_numpy, moments(frames, task.train))
+    standardise = Standardise(mean, deviation)
+    head = build(name, seeds=(0,), standardise=standardise, settings=settings)
+    config = TrainConfig(**{"batch_size": 16, "select": "ua"} | changes)
+    return train_stack(head, frames, task, [config], 0, "cpu")
+
+
+@every_head
+def test_it_learns_what_is_plain_to_see(name):
+    trained = train(name, *plain_task(), epochs=30, lr=1e-2)
     assert max(epoch.val_ua for epoch in trained.history) > 0.9
+
+
+@every_head
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_same_seed_gives_the_same_bits(name, dtype):
+    """With dropout, and with frames and dimensions hidden while training."""
+    frames, task = plain_task()
+    frames = replace(frames, dtype=dtype)
+    settings = {"dropout": "0.3"}
+    once, again = (
+        train(name, frames, task, settings, epochs=2, mask_time=0.3, mask_features=0.3)
+        for _ in range(2)
+    )
+    assert np.isfinite(once.probabilities[0, 40:]).all()
+    assert once.history == again.history
+    assert np.array_equal(once.probabilities, again.probabilities, equal_nan=True)
+    assert all(torch.equal(once.state[label], tensor) for label, tensor in again.state.items())
+
+
+# Order over time
+
+
+def order_task():
+    """Clips that rise or fall, each with its reverse: the same frames in another order."""
+    rng = np.random.default_rng(0)
+    arrays = []
+    for _ in range(60):
+        count = int(rng.integers(24, 49))
+        slope = np.linspace(-1, 1, count)[:, None] * np.eye(1, DIM)
+        rising = (slope + 0.5 * rng.standard_normal((count, DIM))).astype(np.float32)
+        arrays += [rising, rising[::-1].copy()]
+    train = np.arange(120) < 80
+    task = Task(
+        targets=np.eye(CLASSES)[np.arange(120) % 2],
+        train=train[None],
+        val=~train[None],
+        test=~train[None],
+        weights=np.ones((1, CLASSES)),
+        loss=cross_entropy,
+        names=["it"],
+    )
+    return frame_set(arrays), task
+
+
+SMALL = {
+    "transformer": {"width": "16", "heads": "2", "blocks": "1", "feedforward": "16"},
+    "cnn-rnn": {"channels": "8", "rnn": "8"},
+}
+ORDERLY = ["cnn-rnn", "transformer"]
+
+
+@pytest.mark.parametrize("name", ORDERLY)
+def test_order_over_time_is_learned(name):
+    settings = SMALL[name] | {"subsample": "2"}
+    trained = train(name, *order_task(), settings, epochs=40, lr=1e-2)
+    assert max(epoch.val_ua for epoch in trained.history) > 0.9
+
+
+@pytest.mark.parametrize("name", [name for name in HEADS if name not in ORDERLY])
+def test_order_over_time_is_not_seen_by_what_pools_frames_one_by_one(name):
+    """A clip and its reverse get the same logits, so no training can tell them apart."""
+    frames, task = order_task()
+    padded, mask = frames.batch(range(len(task.targets)), "cpu")
+    logits = build(name)(padded, mask)
+    torch.testing.assert_close(logits[:, 0::2], logits[:, 1::2], rtol=1e-4, atol=1e-5)
+    trained = train(name, frames, task, epochs=10, lr=1e-2)
+    assert max(epoch.val_ua for epoch in trained.history) < 0.6
 
 
 # Configuration

@@ -10,7 +10,7 @@ import torch
 
 from heads.data import frame_set, moments
 from heads.train import memory
-from heads.train.memory import placed
+from heads.train.memory import _multiplies_halves, placed
 
 
 def frames(offset=0.0, dtype=np.float16, count=12):
@@ -71,3 +71,29 @@ def test_speakers_scale_is_kept_in_half_precision():
 
 def test_free_memory_is_told_in_bytes():
     assert 1e8 < memory._free("cpu") < 1e14
+
+
+FRAMES = frame_set([np.random.default_rng(n).standard_normal((9, 4)) + 50 for n in range(5)])
+HALF = torch.bfloat16 if _multiplies_halves("cpu") else torch.float32
+
+
+@pytest.mark.parametrize(
+    ("precision", "deep", "dtype"),
+    [
+        ("auto", False, torch.float32),
+        ("auto", True, HALF),
+        ("float32", True, torch.float32),
+        ("bfloat16", False, torch.bfloat16),
+    ],
+)
+def test_few_frames_are_halved_where_each_is_much_work(precision, deep, dtype):
+    found = placed(FRAMES, precision, "cpu", deep)
+    assert found.dtype == found.flat.dtype == dtype
+
+
+def test_half_the_bits_are_spent_on_what_varies():
+    """Values of 50 and more would keep a quarter's steps only."""
+    flat = placed(FRAMES, "bfloat16", "cpu").flat.float()
+    exact = torch.from_numpy(np.concatenate(FRAMES.arrays)).float()
+    exact = (exact - exact.mean(dim=0)) / exact.std(dim=0, correction=0)
+    torch.testing.assert_close(flat, exact, rtol=2**-8, atol=1e-3)

@@ -60,6 +60,24 @@ def test_an_int8_cache_trains_as_one_that_holds_its_values_in_float32(
     assert runs[0].history.equals(runs[1].history)
 
 
+SMALL = {
+    "transformer": {"width": "8", "heads": "2", "blocks": "1", "feedforward": "8"},
+    "cnn-rnn": {"channels": "6", "rnn": "4"},
+}
+
+
+@pytest.mark.parametrize("head", SMALL)
+def test_models_that_train_one_after_another_are_each_as_alone(run_config, head):
+    """With dropout: no model draws from what another draws from, or leaves anything behind."""
+    config = run_config(heads=(head,), seeds=2, settings=SMALL[head] | {"epochs": "2"})
+    both, first = (next(train_runs(one)) for one in (config, replace(config, seeds=1)))
+    ours = both.predictions[both.predictions["seed"] == config.seed].reset_index(drop=True)
+    assert ours.equals(first.predictions.reset_index(drop=True))
+    assert {name.split(".")[1] for name in both.weights} == {"seed0", "seed1"}
+    for name, tensor in first.weights.items():
+        assert torch.equal(both.weights[name], tensor), name
+
+
 def rebuild(run, fold, seed):
     """One model from what is written of a run."""
     prefix = f"fold{fold}.seed{seed}."
