@@ -39,6 +39,9 @@ ResultsDir = Annotated[Path, typer.Option(help="Folder of all runs.")]
 CorpusOption = Annotated[
     str, typer.Option(help="See `ser corpora`; folder:NAME and manifest:NAME name your own.")
 ]
+CorporaOption = Annotated[
+    str, typer.Option(help="One, or several that are pooled, as in ravdess,emodb.")
+]
 Root = Annotated[Path, typer.Option(help="Where the corpus lies.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, or a GPU as in cuda:1.")]
 
@@ -227,16 +230,31 @@ def cache_export(
 
 @app.command("train-head")
 def train_head(
-    corpus: CorpusOption,
+    corpus: CorporaOption,
     head: Annotated[str, typer.Option(help="One or more, as in mlp,attention,mha.")] = "mlp",
-    cache: Annotated[Path | None, typer.Option(help="A cache's folder.")] = None,
+    cache: Annotated[
+        list[str] | None, typer.Option(help="A cache's folder; one per corpus, repeatable.")
+    ] = None,
     encoder: Annotated[str | None, typer.Option(help="Whose cache, if there are several.")] = None,
     cache_dir: CacheDir = Path("cache"),
     layer: Annotated[
         str, typer.Option(help="A stored layer; last; best on validation; or weighted: all.")
     ] = "last",
-    protocol: Annotated[str, typer.Option(help="speaker, session, official, random.")] = "speaker",
-    folds: Annotated[int, typer.Option(help="Number of folds.")] = 5,
+    protocol: Annotated[
+        str,
+        typer.Option(help="speaker, session, sentence, official, cross-corpus or random."),
+    ] = "speaker",
+    folds: Annotated[
+        str | None,
+        typer.Option(help="Number of folds, 5 by default; speakers leaves one speaker out."),
+    ] = None,
+    test: Annotated[
+        float | None, typer.Option(help="Share that tests: one split in place of folds.")
+    ] = None,
+    val: Annotated[float | None, typer.Option(help="Share that validates in it.")] = None,
+    test_corpus: Annotated[
+        str, typer.Option(help="Corpora to test on, while --corpus trains and validates.")
+    ] = "",
     seeds: Annotated[int, typer.Option(help="How many times each fold is trained.")] = 5,
     seed: Annotated[int, typer.Option(help="The first seed; it also makes the folds.")] = 0,
     labels: Annotated[
@@ -275,17 +293,21 @@ def train_head(
     """Train heads on a cache, all folds and seeds in one pass; prints each run's folder."""
     from heads.experiment import run_heads
     from heads.labels import LabelConfig
+    from heads.splits import parse_folds
     from heads.train.prepare import RunConfig
 
     config = RunConfig(
         heads=_names(head),
         corpus=corpus,
-        cache=cache,
+        cache=_paths(cache) or None,
         encoder=encoder,
         cache_dir=cache_dir,
         layer=layer,
         protocol=protocol,
-        folds=folds,
+        folds=parse_folds(folds),
+        test_share=test,
+        val_share=val,
+        test_corpus=test_corpus,
         seeds=seeds,
         seed=seed,
         labels=LabelConfig(
@@ -312,7 +334,7 @@ def train_head(
 @app.command()
 def compare(
     runs: Annotated[list[str] | None, typer.Argument(help="Runs; none is all.")] = None,
-    corpus: Annotated[str | None, typer.Option(help="Only runs on this corpus.")] = None,
+    corpus: Annotated[str | None, typer.Option(help="Only runs on this, or on all these.")] = None,
     metric: Annotated[str, typer.Option(help="What to sort by.")] = "ua",
     format: Annotated[str, typer.Option(help="table, md, csv or json.")] = "table",
     results_dir: ResultsDir = Path("results"),
@@ -397,6 +419,15 @@ def _print_list(lines: dict[str, str]) -> None:
 
 def _names(text: str) -> list[str]:
     return list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+
+
+def _paths(texts: list[str] | None) -> list[Path]:
+    """Folders, with commas between them unless a folder's own name holds one."""
+    return [
+        Path(part)
+        for text in texts or ()
+        for part in ([text] if Path(text).exists() else _names(text))
+    ]
 
 
 def _pairs(option: str, texts: list[str] | None) -> dict[str, str]:

@@ -17,8 +17,8 @@ from torch import Tensor
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from embedcache.store.reader import CacheReader
     from embedcache.utterance import Utterance
+    from heads.pool import FrameReader
 
 Array = npt.NDArray[np.floating[Any]]
 Single = npt.NDArray[np.float32]
@@ -110,7 +110,7 @@ class _CacheFrames(Sequence[Array]):
     """Frames of utterances, read from the cache when they are asked for: views, where it can."""
 
     def __init__(
-        self, reader: CacheReader, utterances: Sequence[Utterance], places: Sequence[int]
+        self, reader: FrameReader, utterances: Sequence[Utterance], places: Sequence[int]
     ) -> None:
         self._reader, self._utterances, self._places = reader, utterances, places
 
@@ -132,14 +132,14 @@ class _CacheFrames(Sequence[Array]):
 
 
 def load_frames(
-    reader: CacheReader,
+    reader: FrameReader,
     utterances: Sequence[Utterance],
     layers: Sequence[str],
 ) -> FrameSet:
     """Frames of utterances or views of them, read when they are asked for.
 
     Args:
-        reader: The cache.
+        reader: The cache, or several that are read as one.
         utterances: Which.
         layers: Names of stored layers, whose values stand side by side.
 

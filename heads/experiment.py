@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from heads.analysis.leaderboard import notes
+from heads.analysis.leaderboard import corpus_told, notes, protocol_told
 from heads.plots import to_png
 from heads.plots.confusion import plot_confusion
 from heads.plots.history import plot_history
@@ -36,7 +36,7 @@ def _pictures(run: NewRun) -> dict[str, bytes]:
     results = run.results
     about = (
         f"{results['head']['name']} on {results['cache']['encoder']['id']}, "
-        f"{results['corpus']['name']}, protocol {results['protocol']['name']}"
+        f"{corpus_told(results)}, protocol {protocol_told(results)}"
     )
     warned = notes(results)
     title = f"{about}\n({', '.join(warned)})" if warned else about

@@ -218,6 +218,12 @@ def _naming(
     before = {label: label for label in found}
     if classes is not None:
         before = {label: classes[label] for label in found if label in classes}
+        if not before:
+            raise UsageError(
+                f"--label-set {config.label_set}: its emotions are {', '.join(sorted(classes))}, "
+                f"and those of the cache {', '.join(sorted(found)) or 'none'}; give the label set "
+                "of this corpus, or --map and --drop"
+            )
     for label in config.rename:
         if label not in before.values():
             raise unknown_name("label in --map", label, set(before.values()))
@@ -247,10 +253,16 @@ def _require_votes(utterances: Sequence[Utterance], config: LabelConfig) -> None
     """Every source of votes that is asked for holds some."""
     asked = f"--labels {config.kind}" if config.kind != "hard" else "--min-agreement"
     sources = config.sources
-    held = {source for source in sources if any(count_votes(u, source) for u in utterances)}
+    given = {s for s in sources if any(count_votes(u, s) for u in utterances)}
+    held = {s for s in given if any(sum(count_votes(u, s).values()) > 0 for u in utterances)}
     for source in sources:
         if source in held:
             continue
+        if source in given:
+            raise UsageError(
+                f"{asked}: the votes in {source} sum to zero for all {len(utterances)} utterances; "
+                "use --labels hard"
+            )
         if source not in ("votes", "self_votes"):
             known = {"votes", "self_votes", *(name for u in utterances for name in u.extra)}
             raise unknown_name("column in --votes", source, known)

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from embedcache.errors import UsageError, unknown_name
+from heads.dealing import FEWEST_GROUPS, Groups, are, deal_split, grouped, hold_out, stratified
+from heads.promises import require_promise, shared_with_test
+
+if TYPE_CHECKING:
+    from heads.shares import Shares
 
 Indices = npt.NDArray[np.int64]
 
-_FEWEST_SPEAKERS = 3
-VALIDATION_PARTS = 5  # about a fifth of what is not tested chooses when to stop
+DEFAULT_FOLDS = 5
+EVERY_SPEAKER = "speakers"  # --folds speakers: leave one speaker out
+_SPLITTABLE = ("speaker", "session", "sentence", "random")
 
 _log = logging.getLogger(__name__)
 
@@ -44,64 +49,178 @@ class SplitTable:
         strata: [N], what folds should hold in equal shares: label and gender.
         speakers: [N], or None where the corpus does not know.
         sessions: [N], likewise.
+        sentences: [N], likewise.
         official: [N], each utterance's role in the corpus's published folds, by the fold's name.
+        corpora: [N], names of their corpora, where there are several.
+        test_corpora: Those that only test; none where each is to test once.
     """
 
     strata: Sequence[str]
     speakers: Sequence[str | None]
     sessions: Sequence[str | None]
+    sentences: Sequence[str | None] = ()
     official: Sequence[Mapping[str, str]] = ()
+    corpora: Sequence[str] = ()
+    test_corpora: Sequence[str] = ()
 
 
-def split(protocol: str, table: SplitTable, folds: int, seed: int) -> list[Fold]:
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """How a protocol is to cut: `folds` as in `split`, or shares; and the seed of the shuffling."""
+
+    folds: int | str | None
+    seed: int
+    shares: Shares | None
+
+    def number(self, found: int, what: str) -> int:
+        """Number of folds, where there are so many groups."""
+        if self.folds is None:
+            return min(DEFAULT_FOLDS, found)
+        if not isinstance(self.folds, int):
+            return found
+        if self.folds > found:
+            raise UsageError(
+                f"--folds {self.folds}: there are {found} {what}; give at most {found}, "
+                "or name the protocol 'random', in which speakers are shared"
+            )
+        return self.folds
+
+    def require_number(self, found: int, protocol: str, told: str) -> None:
+        """Refuse a number of folds that a protocol does not leave open."""
+        if self.folds not in (None, found):
+            raise UsageError(
+                f"--folds {self.folds}: the protocol '{protocol}' has {told}, so their number is "
+                f"{found}; leave --folds out"
+            )
+
+
+def parse_folds(text: str | None) -> int | str | None:
+    """The number of folds, or `speakers`; None where nothing is asked for.
+
+    Raises:
+        UsageError: It is neither.
+
+    >>> parse_folds("10"), parse_folds("speakers"), parse_folds(None)
+    (10, 'speakers', None)
+    """
+    if text is None or text == EVERY_SPEAKER:
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise UsageError(
+            f"--folds {text}: give a number, or '{EVERY_SPEAKER}' to leave one speaker out in each"
+        ) from None
+
+
+def split(
+    protocol: str,
+    table: SplitTable,
+    folds: int | str | None,
+    seed: int,
+    shares: Shares | None = None,
+) -> list[Fold]:
     """Make the folds of a protocol.
 
     Args:
         protocol: One of `PROTOCOLS`.
         table: The utterances.
-        folds: Number of folds, where the protocol leaves it open.
+        folds: Number of folds, where the protocol leaves it open; `speakers` for one per speaker;
+            None for five, or as many as there are groups to deal.
         seed: Of the shuffling.
+        shares: Of one split in place of folds.
 
     Raises:
         UsageError: There is no such protocol, or the corpus does not have what it needs.
+        SerError: A part is empty, or shares with another what the protocol keeps apart.
     """
     if protocol not in PROTOCOLS:
         raise unknown_name("protocol", protocol, PROTOCOLS)
-    if folds < 2:
+    if isinstance(folds, int) and folds < 2:
         raise UsageError(f"--folds {folds}: give 2 or more")
-    return PROTOCOLS[protocol](table, folds, seed)
+    if folds == EVERY_SPEAKER and protocol != "speaker":
+        raise UsageError(
+            f"--folds {folds} leaves one speaker out in each fold, which is for the protocol "
+            f"'speaker' and not for '{protocol}'"
+        )
+    if shares and folds is not None:
+        raise UsageError(
+            f"--folds {folds} --test {shares.test:g} --val {shares.val:g}: give a number of folds, "
+            "or the shares of one split"
+        )
+    if shares and protocol not in _SPLITTABLE:
+        raise UsageError(
+            f"--test {shares.test:g} --val {shares.val:g}: the protocol '{protocol}' says itself "
+            f"who is tested; shares are for {', '.join(_SPLITTABLE)}"
+        )
+    made = PROTOCOLS[protocol](table, _Wanted(folds, seed, shares))
+    require_promise(protocol, made, table)
+    return made
 
 
-def by_speaker(table: SplitTable, folds: int, seed: int) -> list[Fold]:
+def by_speaker(table: SplitTable, wanted: _Wanted) -> list[Fold]:
     """No speaker of a fold's test part trains or validates, and none validates that trains."""
-    speakers = _known(table.speakers, "speaker", "speaker")
-    found = len(set(speakers))
-    if found < _FEWEST_SPEAKERS:
-        raise UsageError(
-            f"--protocol speaker: there are {found} speakers, and it takes {_FEWEST_SPEAKERS}, to "
-            "train, to validate and to test; the protocol 'random' shares speakers and says so"
-        )
-    if folds > found:
-        raise UsageError(
-            f"--folds {folds}: there are {found} speakers; give at most {found}, "
-            "or name the protocol 'random', in which speakers are shared"
-        )
-    tests = _grouped(table.strata, speakers, folds, seed)
-    return [_with_validation(table, speakers, test, seed) for test in tests]
+    return _by_group(table, _known(table.speakers, "speaker", "speaker"), wanted)
 
 
-def by_session(table: SplitTable, folds: int, seed: int) -> list[Fold]:
+def by_sentence(table: SplitTable, wanted: _Wanted) -> list[Fold]:
+    """No sentence has two roles in a fold; speakers are shared."""
+    return _by_group(table, _known(table.sentences, "sentence", "sentence"), wanted)
+
+
+def _by_group(table: SplitTable, groups: Groups, wanted: _Wanted) -> list[Fold]:
+    found = sorted(set(groups.names))
+    if len(found) < FEWEST_GROUPS:
+        raise UsageError(
+            f"--protocol {groups.what}: there {are(len(found), groups.what)}, and it takes "
+            f"{FEWEST_GROUPS}, to train, to validate and to test; the protocol 'random' shares "
+            "speakers and says so"
+        )
+    if wanted.shares:
+        return [Fold(*deal_split(table.strata, groups, groups, wanted.shares, wanted.seed))]
+    if wanted.folds == EVERY_SPEAKER:
+        tests = [np.flatnonzero(np.array(groups.names) == name) for name in found]
+    else:
+        count = wanted.number(len(found), f"{groups.what}s")
+        tests = grouped(table.strata, groups.names, count, wanted.seed)
+    return _with_validation(table, groups, tests, wanted.seed)
+
+
+def by_session(table: SplitTable, wanted: _Wanted) -> list[Fold]:
     """Each session tests once; within the others, validation shares no speaker with training."""
-    sessions = np.array(_known(table.sessions, "session", "session"))
+    sessions = _known(table.sessions, "session", "session")
     speakers = _known(table.speakers, "speaker", "session")
-    names = sorted(set(sessions.tolist()))
+    names = sorted(set(sessions.names))
     if len(names) < 2:
         raise UsageError(f"--protocol session: there is one session, {names[0]}; use 'speaker'")
-    tests = [np.flatnonzero(sessions == name) for name in names]
-    return [_with_validation(table, speakers, test, seed) for test in tests]
+    if wanted.shares:
+        return [Fold(*deal_split(table.strata, sessions, speakers, wanted.shares, wanted.seed))]
+    wanted.require_number(len(names), "session", "one fold for each session")
+    tests = [np.flatnonzero(np.array(sessions.names) == name) for name in names]
+    return _with_validation(table, speakers, tests, wanted.seed)
 
 
-def by_official_folds(table: SplitTable, folds: int, seed: int) -> list[Fold]:
+def by_corpus(table: SplitTable, wanted: _Wanted) -> list[Fold]:
+    """Each corpus tests once while all others train, or the test corpora do in one fold.
+
+    Validation is of the training corpora, and shares no speaker with what trains; an utterance
+    whose speaker is not known counts as a speaker of its own.
+    """
+    names = list(dict.fromkeys(table.corpora))
+    if len(names) < 2:
+        raise UsageError(
+            f"--protocol cross-corpus: there is one corpus, {', '.join(names)}; name several, as "
+            "in --corpus ravdess,emodb, or what to test on with --test-corpus"
+        )
+    tested = [table.test_corpora] if table.test_corpora else [[name] for name in names]
+    told = "one fold, its test corpora" if table.test_corpora else "one fold for each corpus"
+    wanted.require_number(len(tested), "cross-corpus", told)
+    tests = [np.flatnonzero(np.isin(table.corpora, of_fold)) for of_fold in tested]
+    speakers = [speaker or f"?{i}" for i, speaker in enumerate(table.speakers)]
+    return _with_validation(table, Groups(speakers, "speaker"), tests, wanted.seed)
+
+
+def by_official_folds(table: SplitTable, wanted: _Wanted) -> list[Fold]:
     """The corpus's published folds, as they are; where one names no validation part, one is made.
 
     It is taken from the training part: by speaker where the fold shares no speaker, at random where
@@ -110,7 +229,8 @@ def by_official_folds(table: SplitTable, folds: int, seed: int) -> list[Fold]:
     names = sorted({name for roles in table.official for name in roles}, key=_fold_order)
     if not names:
         raise UsageError("--protocol official: this corpus has no published folds; use 'speaker'")
-    return [_official_fold(table, name, seed) for name in names]
+    wanted.require_number(len(names), "official", "the corpus's own folds")
+    return [_official_fold(table, name, wanted.seed) for name in names]
 
 
 def _fold_order(name: str) -> tuple[int, str]:
@@ -129,32 +249,36 @@ def _official_fold(table: SplitTable, name: str, seed: int) -> Fold:
         return Fold(train=train, val=val, test=test)
     tested = {None, *(table.speakers[i] for i in test.tolist())}
     disjoint = all(table.speakers[i] not in tested for i in train.tolist())
-    train, val = _hold_out(table, train, table.speakers if disjoint else None, seed)
+    speakers = Groups([speaker or "" for speaker in table.speakers], "speaker")
+    train, val = hold_out(table.strata, train, speakers if disjoint else None, name, seed)
     return Fold(train=train, val=val, test=test)
 
 
-def at_random(table: SplitTable, folds: int, seed: int) -> list[Fold]:
+def at_random(table: SplitTable, wanted: _Wanted) -> list[Fold]:
     """Utterances are dealt at random: the same speakers train and test."""
     count = len(table.strata)
-    if folds > count:
+    if wanted.shares:
+        return [Fold(*deal_split(table.strata, None, None, wanted.shares, wanted.seed))]
+    folds = DEFAULT_FOLDS if wanted.folds is None else wanted.folds
+    if isinstance(folds, int) and folds > count:
         raise UsageError(f"--folds {folds}: there are {count} utterances")
-    tests = _stratified(table.strata, folds, seed)
-    return [_with_validation(table, None, test, seed) for test in tests]
+    tests = stratified(table.strata, int(folds), wanted.seed)
+    return _with_validation(table, None, tests, wanted.seed)
 
 
-PROTOCOLS: dict[str, Callable[[SplitTable, int, int], list[Fold]]] = {
+PROTOCOLS: dict[str, Callable[[SplitTable, _Wanted], list[Fold]]] = {
     "speaker": by_speaker,
     "session": by_session,
+    "sentence": by_sentence,
     "official": by_official_folds,
+    "cross-corpus": by_corpus,
     "random": at_random,
 }
 
 
 def shared_speakers(fold: Fold, speakers: Sequence[str | None]) -> set[str]:
     """Speakers of a fold's test part who also train or validate."""
-    names = np.array([speaker or "" for speaker in speakers])
-    seen = set(names[fold.train].tolist()) | set(names[fold.val].tolist())
-    return (seen & set(names[fold.test].tolist())) - {""}
+    return shared_with_test(fold, speakers)
 
 
 def inner_parts(
@@ -181,74 +305,33 @@ def inner_parts(
         )
     names = [speaker for speaker in speakers if speaker is not None]
     if len(names) == len(speakers) and len(set(names)) > 1:
-        return _grouped(strata, names, min(parts, len(set(names))), seed)
+        return grouped(strata, names, min(parts, len(set(names))), seed)
     why = "one speaker" if len(names) == len(speakers) else "speakers that are not known"
     _log.warning(
         "the training part has %s: its inner folds are dealt at random, and settings chosen on "
         "them suit the speakers that it has",
         why,
     )
-    return _stratified(strata, min(parts, len(strata)), seed)
+    return stratified(strata, min(parts, len(strata)), seed)
 
 
 def _with_validation(
-    table: SplitTable, speakers: Sequence[str] | None, test: Indices, seed: int
-) -> Fold:
-    """Split what is not tested into training and validation, by speaker where they are given."""
-    rest = np.setdiff1d(np.arange(len(table.strata)), test)
-    train, val = _hold_out(table, rest, speakers, seed)
-    return Fold(train=train, val=val, test=np.sort(test))
+    table: SplitTable, groups: Groups | None, tests: Sequence[Indices], seed: int
+) -> list[Fold]:
+    """Split what each fold does not test into training and validation, by group where given."""
+    folds = []
+    for number, test in enumerate(tests):
+        rest = np.setdiff1d(np.arange(len(table.strata)), test)
+        train, val = hold_out(table.strata, rest, groups, str(number), seed)
+        folds.append(Fold(train=train, val=val, test=np.sort(test)))
+    return folds
 
 
-def _hold_out(
-    table: SplitTable, rest: Indices, speakers: Sequence[str | None] | None, seed: int
-) -> tuple[Indices, Indices]:
-    """Training and validation parts of some utterances, by speaker where these are given."""
-    strata = [table.strata[i] for i in rest]
-    if speakers is None:
-        if len(rest) < 2:
-            raise UsageError("a fold has one utterance to train and to validate; give more clips")
-        val = rest[_stratified(strata, min(VALIDATION_PARTS, len(rest)), seed)[0]]
-    else:
-        groups = [speakers[i] or "" for i in rest]
-        if len(set(groups)) < 2:
-            raise UsageError(
-                f"a fold has {len(set(groups))} speakers that are not tested, and needs one to "
-                "train and one to validate; the protocol 'random' shares speakers and says so"
-            )
-        parts = min(VALIDATION_PARTS, len(set(groups)))
-        val = rest[_grouped(strata, groups, parts, seed)[0]]
-    return np.setdiff1d(rest, val), val
-
-
-def _known(values: Sequence[str | None], what: str, protocol: str) -> list[str]:
+def _known(values: Sequence[str | None], what: str, protocol: str) -> Groups:
     lacking = sum(value is None for value in values)
     if lacking:
         raise UsageError(
             f"--protocol {protocol}: {lacking} of {len(values)} utterances name no {what}; "
             f"add a {what} column in a manifest, or name the protocol 'random' and say so"
         )
-    return [value for value in values if value is not None]
-
-
-def _grouped(strata: Sequence[str], groups: Sequence[str], parts: int, seed: int) -> list[Indices]:
-    splitter = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
-    return _parts(splitter, strata, groups)
-
-
-def _stratified(strata: Sequence[str], parts: int, seed: int) -> list[Indices]:
-    return _parts(StratifiedKFold(parts, shuffle=True, random_state=seed), strata, None)
-
-
-def _parts(
-    splitter: StratifiedGroupKFold | StratifiedKFold,
-    strata: Sequence[str],
-    groups: Sequence[str] | None,
-) -> list[Indices]:
-    codes = np.unique(np.array(strata), return_inverse=True)[1]
-    if np.bincount(codes).max(initial=0) < splitter.get_n_splits():
-        codes = np.zeros_like(codes)  # strata too small to balance: only group sizes count
-    with warnings.catch_warnings():
-        # A stratum smaller than the number of parts cannot stand in every part: that is no fault.
-        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-        return [test for _, test in splitter.split(codes, codes, groups)]
+    return Groups([value for value in values if value is not None], what)

@@ -120,6 +120,29 @@ SENTENCES = {
     "cache path": (2, "train-head --corpus folder --cache clips", "clips is no cache"),
     "protocol": (2, "train-head --corpus folder --protocol loso", "unknown protocol 'loso'"),
     "folds": (2, "train-head --corpus folder --folds 99", "there are 6 speakers; give at most 6"),
+    "folds text": (2, "train-head --corpus folder --folds all", "--folds all: give a number, or"),
+    "one out": (2, "train-head --corpus folder --folds speakers --protocol random", "for the prot"),
+    "test": (2, "train-head --corpus folder --test 0.2", "--test 0.2: give --val too, as in"),
+    "val": (2, "train-head --corpus folder --test 0.2 --val 2", "--val 2: give a share above 0"),
+    "both": (
+        2,
+        "train-head --corpus folder --test 0.2 --val 0.2 --folds 3",
+        "--folds 3 --test 0.2 --val 0.2: give a number of folds, or the shares of one split",
+    ),
+    "sentences": (2, "train-head --corpus folder --protocol sentence", "name no sentence; add a"),
+    "one corpus": (
+        2,
+        "train-head --corpus folder --protocol cross-corpus",
+        "there is one corpus, folder; name several",
+    ),
+    "corpora": (2, "train-head --corpus folder,urdu", "no cache of urdu in cache; make it with"),
+    "test corpus": (2, "train-head --corpus folder --test-corpus folder", "folder is named twice"),
+    "test random": (
+        2,
+        "train-head --corpus folder --test-corpus urdu --protocol random",
+        "--test-corpus urdu says who is tested, and so does --protocol random",
+    ),
+    "caches": (2, "train-head --corpus folder --cache clips,cache", "clips is no cache"),
     "sessions": (2, "train-head --corpus folder --protocol session", "name no session"),
     "official": (2, "train-head --corpus folder --protocol official", "no published folds"),
     "votes": (2, "train-head --corpus folder --labels soft", "has no votes; use --labels hard"),
@@ -298,6 +321,37 @@ def test_train_head_prints_each_run(run: Run, trained: Path, tmp_path: Path) -> 
         ]
         for picture in ("confusion_matrix.png", "training_history.png"):
             assert (folder / picture).read_bytes().startswith(b"\x89PNG")
+
+
+def test_train_head_makes_one_split(run: Run, trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "cache").symlink_to(trained / "cache", target_is_directory=True)
+    done = run("train-head", "--corpus", "folder", "--test", "0.15", "--val", "0.15",
+               "--seeds", "1", "--set", "epochs=1")  # fmt: skip
+    assert done.code == 0, done.err
+    results = json.loads((tmp_path / done.out.strip() / "results.json").read_text())
+    assert results["protocol"]["split"]["reached"]["test"] == pytest.approx(1 / 6)
+    bias = run("bias", done.out.strip(), "--by", "speaker")
+    assert bias.code == 0, bias.err
+
+
+def test_train_head_trains_on_one_corpus_and_tests_on_another(run: Run, tmp_path: Path) -> None:
+    paths = []
+    for name in ("a", "b"):
+        write_clips(tmp_path / name, 24)
+        done = run("extract", "--corpus", f"folder:{name}", "--root", name, "--encoder", "logmel")
+        paths.append(done.out.strip())
+    options = ["--seeds", "1", "--set", "epochs=1"]
+    (tmp_path / "with,comma").symlink_to(tmp_path / paths[0], target_is_directory=True)
+    done = run("train-head", "--corpus", "folder:a", "--test-corpus", "folder:b",
+               "--cache", "with,comma", "--cache", paths[1], *options)  # fmt: skip
+    assert done.code == 0, done.err
+    assert done.out.startswith("results/folder-a-to-folder-b-logmel-mlp-cross-corpus-")
+    both = run("train-head", "--corpus", "folder:a,folder:b", "--protocol", "cross-corpus",
+               "--cache", ",".join(paths), *options)  # fmt: skip
+    assert both.code == 0, both.err
+    board = run("compare", "--format", "csv").out
+    assert "folder:a to folder:b" in board and "folder:a+folder:b" in board
+    assert run("bias", both.out.strip(), "--by", "corpus").code == 0
 
 
 @pytest.mark.parametrize("form", ["table", "md", "csv", "json"])

@@ -23,6 +23,7 @@ and where they apply:
   the same words, such as `{"iemocap": ("iemocap-4",)}` for `emobox:iemocap`;
 - `NEEDS`: the package of an extra that it reads with; `write_example(root)` where the example has
   to be written by that package;
+- `SPEAKERS_OF`: the corpus whose speakers and sentences it has too, under the same names;
 - `SYNTHETIC = True`: not recorded from people, and said so beside every result;
 - `generate(root)`: writes the corpus; an extraction calls it where the root is not there yet.
 """
@@ -65,6 +66,7 @@ __all__ = [
     "audio_files",
     "clip_ids",
     "clips_by_name",
+    "emobox_name",
     "files_below",
     "first_names",
     "is_synthetic",
@@ -73,6 +75,7 @@ __all__ = [
     "load_corpus",
     "read_corpus",
     "relative_ids",
+    "speakers_of",
     "split_name",
     "warn_of_left_out",
     "warn_of_missing",
@@ -149,6 +152,26 @@ def is_synthetic(corpus: str) -> bool:
     return bool(find("embedcache.corpora", "corpus", plugin).constants.get("SYNTHETIC", False))
 
 
+def speakers_of(corpus: str) -> str:
+    """The name that a corpus's speakers carry: its own, or that of a corpus with the same ones.
+
+    >>> speakers_of("emobox:ravdess"), speakers_of("ravdess_song"), speakers_of("folder:mine")
+    ('ravdess', 'ravdess', 'mine')
+    """
+    plugin, name = split_name(corpus)
+    return str(find("embedcache.corpora", "corpus", plugin).constants.get("SPEAKERS_OF", name))
+
+
+def emobox_name(corpus: str) -> str | None:
+    """Under which name EmoBox's lists and folds have a corpus; None where they do not.
+
+    >>> emobox_name("cremad"), emobox_name("folder:cremad")
+    ('emobox:cremad', None)
+    """
+    known = find("embedcache.corpora", "corpus", "emobox").constants["DATA_SETS"]
+    return f"emobox:{corpus}" if corpus in known else None
+
+
 def label_order(corpus: str) -> tuple[str, ...]:
     """The corpus's emotions in its own order; empty where the user's data decide."""
     plugin, _ = split_name(corpus)
@@ -191,9 +214,9 @@ def read_corpus(corpus: str, root: Path, generate: bool = False) -> list[Utteran
     found = _with_plain_text(found)
     _require_unique_ids(found)
     _check_bounds(found)
-    _, name = split_name(corpus)
+    home = speakers_of(corpus)
     folds = getattr(module, "OFFICIAL_FOLDS", ())
-    return [_unique_speaker(_with_folds(u, folds), name) for u in found]
+    return [_unique_speaker(_with_folds(u, folds), home) for u in found]
 
 
 def parse(module: Corpus, corpus: str, root: Path) -> list[Utterance]:

@@ -35,6 +35,13 @@ LAYOUT = (
     "such as downloads/NAME/...; give the folder that holds both"
 )
 LABELS: tuple[str, ...] = ()
+# The folders of its `data/`, github.com/emo-box/EmoBox.
+DATA_SETS = (
+    "aesdd", "ased", "asvpesd", "cafe", "casia", "cremad", "emns", "emodb", "emovdb", "emovo",
+    "emozionalmente", "enterface", "esd", "iemocap", "jlcorpus", "m3ed", "mead", "meld", "mer2023",
+    "mesd", "msppodcast", "oreau", "pavoque", "polish", "ravdess", "resd", "savee", "shemo",
+    "subesco", "tess", "turevdb", "urdu",
+)  # fmt: skip
 # EmoBox's IEMOCAP has the four classes, excited as happy; other lists have words of their own.
 SHARED_LABEL_SETS = {"iemocap": ("iemocap-4",)}
 LICENCE = "the lists: MIT by their README's badge; each corpus keeps its own"

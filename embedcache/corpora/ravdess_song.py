@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 LAYOUT = "Actor_01/03-02-01-01-01-01-01.wav and the like (23 actors, 44 sung clips each)"
 LABELS = ("neutral", "calm", "happy", "sad", "angry", "fearful")
+SPEAKERS_OF = "ravdess"  # the actors of the speech
 LICENCE = ravdess.LICENCE
 CITATION = ravdess.CITATION
 CLIPS = {f"{actor:02}": 44 for actor in range(1, 25) if actor != 18}

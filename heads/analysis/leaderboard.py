@@ -67,6 +67,23 @@ def notes(result: Mapping[str, Any]) -> list[str]:
     return [note for note, holds in found.items() if holds]
 
 
+def corpus_told(result: Mapping[str, Any]) -> str:
+    """The corpus or corpora of a run: what trains and what tests, where only some do."""
+    folds = result["protocol"].get("corpora", [])
+    if len(folds) == 1:
+        return " to ".join("+".join(folds[0][side]) for side in ("train", "test"))
+    return str(result["corpus"]["name"])
+
+
+def protocol_told(result: Mapping[str, Any]) -> str:
+    """The protocol of a run, and its shares where it is one split in place of folds."""
+    protocol = result["protocol"]
+    if not protocol.get("split"):
+        return str(protocol["name"])
+    reached = protocol["split"]["reached"]
+    return f"{protocol['name']}, one split (test {100 * reached['test']:.0f} %)"
+
+
 def _labels(result: Mapping[str, Any]) -> str:
     """How many classes, and how they came about: runs that differ in it are not comparable."""
     training = result["training"]
@@ -91,11 +108,11 @@ def _row(result: Mapping[str, Any]) -> dict[str, Any]:
     protocol = result["protocol"]
     row: dict[str, Any] = {
         "run": result["run_id"],
-        "corpus": result["corpus"]["name"],
+        "corpus": corpus_told(result),
         "encoder": result["cache"]["encoder"]["id"],
         "head": result["head"]["name"],
         "labels": _labels(result),
-        "protocol": protocol["name"],
+        "protocol": protocol_told(result),
         "folds": protocol["folds"],
         "seeds": protocol["seeds"],
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -12,7 +12,7 @@ from heads.report.tables import percent, render_cells, render_records, require_f
 from heads.results import find_run, list_runs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 _TITLES = {
@@ -43,7 +43,7 @@ def compare(
     Args:
         names: Folders or ids of runs; none is all in `results_dir`.
         results_dir: Folder of runs.
-        corpus: Only runs on this corpus.
+        corpus: Only runs on this corpus, or on just these, joined with commas or `+`.
         metric: What to sort by.
         form: `table`, `md`, `csv` or `json`.
 
@@ -52,7 +52,8 @@ def compare(
     """
     require_format(form)
     runs = [find_run(n, results_dir) for n in names] if names else list_runs(results_dir)
-    results = [r.results for r in runs if corpus in (None, r.results["corpus"]["name"])]
+    asked = corpus and set(corpus.replace(",", "+").split("+"))
+    results = [r.results for r in runs if asked in (None, _corpora(r.results))]
     if not results:
         what = f" on {corpus}" if corpus else ""
         raise UsageError(f"there is no run{what} in {results_dir}; make one with `ser train-head`")
@@ -92,6 +93,10 @@ def render_leaderboard(table: pd.DataFrame, metric: str, markdown: bool = False)
     if len(said) < _COMPARABLE:
         caption.append("rows that differ in corpus, labels or protocol are not comparable")
     return f"{'; '.join(caption)}\n\n{render_cells(header, rows, markdown)}"
+
+
+def _corpora(result: Mapping[str, Any]) -> set[str]:
+    return set(result["corpus"]["name"].split("+"))
 
 
 def _value(value: float | None, name: str) -> str:

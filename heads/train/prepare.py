@@ -1,4 +1,4 @@
-"""What to train on what: a cache, its labels and its folds."""
+"""What to train on what: caches, their labels and their folds."""
 
 from __future__ import annotations
 
@@ -7,18 +7,21 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from embedcache.audio.augmentation import parse_views
-from embedcache.corpora import label_order, label_sets
-from embedcache.errors import SerError, UsageError, unknown_name
-from embedcache.store.cache import find_cache
-from embedcache.store.reader import CacheReader
+from embedcache.corpora import label_order
+from embedcache.errors import UsageError, unknown_name
 from embedcache.utterance import Utterance
 from heads.labels import LabelConfig, Targets, make_targets
-from heads.splits import Fold, SplitTable, split
+from heads.pool import FrameReader, corpora_of
+from heads.shared_classes import Counts, class_counts, make_shared_targets
+from heads.splits import Fold
+from heads.train.corpora import find_label_set, open_corpora
+from heads.train.folds import make_folds
 
 STANDARDISE = ("train", "speaker")
 _ROUNDING = 1e-9
@@ -31,13 +34,17 @@ class RunConfig:
 
     Attributes:
         heads: Names of head plug-ins.
-        corpus: `PLUGIN` or `PLUGIN:NAME`.
-        cache: The cache's folder; None to find it by corpus and encoder.
+        corpus: `PLUGIN` or `PLUGIN:NAME`, or several of them joined with commas.
+        cache: The cache's folder, or one of each corpus; None to find them by corpus and encoder.
         encoder: Encoder id, where a corpus has several caches.
         cache_dir: Folder of all caches.
         layer: Name of a stored layer, or `last`.
-        protocol: Of `heads.splits`.
-        folds: Number of folds, where the protocol leaves it open.
+        protocol: Of `heads.splits`; where test corpora are named it is `cross-corpus`.
+        folds: Number of folds, where the protocol leaves it open; `speakers` leaves one speaker
+            out in each; None for five, or as many as there are speakers.
+        test_share: Share of the utterances that test, in one split in place of folds.
+        val_share: Share of the utterances that validate in it.
+        test_corpus: Corpora that only test, joined with commas; empty for none.
         seeds: How many times every fold is trained.
         seed: The first seed; it also makes the folds.
         labels: How emotions become targets.
@@ -52,12 +59,15 @@ class RunConfig:
 
     heads: Sequence[str]
     corpus: str
-    cache: Path | None = None
+    cache: Path | Sequence[Path] | None = None
     encoder: str | None = None
     cache_dir: Path = Path("cache")
     layer: str = "last"
     protocol: str = "speaker"
-    folds: int = 5
+    folds: int | str | None = None
+    test_share: float | None = None
+    val_share: float | None = None
+    test_corpus: str = ""
     seeds: int = 5
     seed: int = 0
     labels: LabelConfig = field(default_factory=LabelConfig)
@@ -68,24 +78,55 @@ class RunConfig:
     settings: Mapping[str, str] = field(default_factory=dict)
     device: str = "auto"
 
+    def __post_init__(self) -> None:
+        if self.test_corpora and self.protocol not in ("speaker", "cross-corpus"):
+            raise UsageError(
+                f"--test-corpus {self.test_corpus} says who is tested, and so does --protocol "
+                f"{self.protocol}; leave one of them out"
+            )
+
+    @property
+    def corpora(self) -> list[str]:
+        """The corpora that train, and test where no others do."""
+        return _names(self.corpus)
+
+    @property
+    def test_corpora(self) -> list[str]:
+        """The corpora that only test."""
+        return _names(self.test_corpus)
+
+    @property
+    def caches(self) -> list[Path]:
+        """The caches that are named."""
+        if self.cache is None:
+            return []
+        return [self.cache] if isinstance(self.cache, Path) else list(self.cache)
+
+    @property
+    def protocol_name(self) -> str:
+        """The protocol: test corpora share no speaker with what trains, and are more than that."""
+        return "cross-corpus" if self.test_corpora else self.protocol
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
     """What all heads of a command share.
 
     Attributes:
-        reader: The open cache.
+        reader: The open cache, or those of several corpora.
         utterances: [N], those with frames and a target.
         targets: Their distributions.
         folds: Who trains, validates and tests.
+        protocol: What `results.json` tells of how they were made.
         views: [V], augmented views of the utterances; they only ever train.
         view_of: [V], the position of the utterance that each is a view of.
     """
 
-    reader: CacheReader
+    reader: FrameReader
     utterances: list[Utterance]
     targets: Targets
     folds: list[Fold]
+    protocol: dict[str, Any] = field(default_factory=dict)
     views: list[Utterance] = field(default_factory=list)
     view_of: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
@@ -98,71 +139,90 @@ class Prepared:
 
 
 def prepare(config: RunConfig) -> Prepared:
-    """Open the cache, make targets and folds.
+    """Open the caches, make targets and folds.
 
     Raises:
-        UsageError: The cache, the labels or the protocol do not exist.
-        SerError: The cache is damaged or empty.
+        UsageError: A cache, the labels or the protocol do not exist.
+        SerError: A cache is damaged or empty, or a fold shares what its protocol keeps apart.
     """
     if config.standardise not in STANDARDISE:
         raise unknown_name("--standardise", config.standardise, STANDARDISE)
-    path = config.cache or find_cache(config.cache_dir, config.corpus, config.encoder)
-    reader = CacheReader(path)
-    if reader.meta.corpus != config.corpus:
-        raise UsageError(f"--cache {path} holds {reader.meta.corpus}, not {config.corpus}")
-    if reader.missing:
-        _log.warning(
-            "%s lacks the frames of %d of %d utterances; `ser extract` again to complete it",
-            path,
-            len(reader.missing),
-            len(reader.missing) + len(reader.utterances),
-        )
-    if not reader.utterances:
-        raise SerError(f"{path} holds no utterance yet; run `ser extract` to its end")
-    classes = _label_set(config)
-    targets = make_targets(reader.utterances, config.labels, label_order(config.corpus), classes)
-    for reason, count in targets.left_out.items():
-        _log.warning("%d of %d utterances left out: %s", count, len(reader.utterances), reason)
-    if targets.ignored_votes > _ROUNDING:
-        share = 100 * targets.ignored_votes
-        _log.warning("%.1f %% of the votes are for emotions of no class and do not count", share)
+    reader = open_corpora(config)
+    targets, unshared = _targets(config, reader)
     utterances = [reader.utterances[i] for i in targets.kept]
-    table = SplitTable(
-        strata=_strata(utterances, targets),
-        speakers=[u.speaker for u in utterances],
-        sessions=[u.session for u in utterances],
-        official=[u.folds for u in utterances],
-    )
-    folds = split(config.protocol, table, config.folds, config.seed)
-    untested = len(utterances) - len(set().union(*(fold.test.tolist() for fold in folds)))
-    if untested:
-        _log.warning("%d of %d utterances stand in no test fold", untested, len(utterances))
-    places = {utterance.id: i for i, utterance in enumerate(utterances)}
-    chosen = choose_views(reader, config.views)
-    views = [view for view in reader.views if view.view in chosen and view.id in places]
-    if views:
-        told = ", ".join(f"{name} ({n})" for name, n in Counter(v.view for v in views).items())
-        _log.info("training also on views of training utterances: %s", told)
-    lacking = Counter(view.view for view in reader.missing_views if view.view in chosen)
-    for name, count in lacking.items():
-        _log.warning(
-            "%s lacks %d of the views %s; `ser extract --augment %s` to complete them",
-            path,
-            count,
-            name,
-            name,
-        )
+    corpora = corpora_of(utterances, reader)
+    listed = [*reader.utterances, *reader.missing]
+    folds, told = make_folds(config, listed, utterances, corpora, targets)
+    if unshared:
+        told["classes_left_out"] = unshared
+    views, view_of = _training_views(config, reader, utterances, folds)
     return Prepared(
         reader=reader,
         utterances=utterances,
         targets=targets,
         folds=folds,
+        protocol=told,
         views=views,
-        view_of=np.array([places[view.id] for view in views], np.int64),
+        view_of=view_of,
     )
 
 
-def choose_views(reader: CacheReader, asked: Sequence[str]) -> list[str]:
+def _targets(config: RunConfig, reader: FrameReader) -> tuple[Targets, Counts]:
+    """Targets, and the classes that are left out for training and test do not both have them."""
+    everyone = [*config.corpora, *config.test_corpora]
+    corpora = corpora_of(reader.utterances, reader)
+    order = [label for corpus in everyone for label in label_order(corpus)]
+    classes: Mapping[str, str] | None = None
+    if config.labels.label_set:
+        classes = find_label_set(everyone, config.labels.label_set)["classes"]
+    unshared: Counts = {}
+    if config.protocol_name == "cross-corpus" and len(everyone) > 1:
+        targets, unshared = make_shared_targets(
+            reader.utterances, corpora, config.test_corpora, config.labels, order, classes
+        )
+    else:
+        targets = make_targets(reader.utterances, config.labels, order, classes)
+    if unshared:
+        told = ", ".join(f"{label} ({_counted(counts)})" for label, counts in unshared.items())
+        _log.warning("classes that training and test do not both have are left out: %s", told)
+    for reason, count in targets.left_out.items():
+        _log.warning("%d of %d utterances left out: %s", count, len(reader.utterances), reason)
+    if targets.ignored_votes > _ROUNDING:
+        share = 100 * targets.ignored_votes
+        _log.warning("%.1f %% of the votes are for emotions of no class and do not count", share)
+    counts_of = class_counts(targets, [corpora[i] for i in targets.kept])
+    for name in everyone:
+        lacking = [label for label in targets.labels if label not in counts_of.get(name, {})]
+        if lacking and len(everyone) > 1:
+            _log.warning("%s has no utterance of %s", name, ", ".join(lacking))
+    return targets, unshared
+
+
+def _training_views(
+    config: RunConfig, reader: FrameReader, utterances: Sequence[Utterance], folds: Sequence[Fold]
+) -> tuple[list[Utterance], npt.NDArray[np.int64]]:
+    """Views of the utterances that do not only test, and the position of each one's utterance."""
+    seen = set().union(*(set(fold.train.tolist()) | set(fold.val.tolist()) for fold in folds))
+    places = {utterances[i].id: i for i in sorted(seen)}
+    chosen = choose_views(reader, config.views)
+    views = [view for view in reader.views if view.view in chosen and view.id in places]
+    if views:
+        told = ", ".join(f"{name} ({n})" for name, n in Counter(v.view for v in views).items())
+        _log.info("training also on views of training utterances: %s", told)
+    missing = [view for view in reader.missing_views if view.id in places]
+    lacking = Counter(view.view for view in missing if view.view in chosen)
+    for name, count in lacking.items():
+        _log.warning(
+            "%s lacks %d of the views %s; `ser extract --augment %s` to complete them",
+            reader.path,
+            count,
+            name,
+            name,
+        )
+    return views, np.array([places[view.id] for view in views], np.int64)
+
+
+def choose_views(reader: FrameReader, asked: Sequence[str]) -> list[str]:
     """Names of the views to train with, of those that the cache holds.
 
     Raises:
@@ -185,18 +245,9 @@ def choose_views(reader: CacheReader, asked: Sequence[str]) -> list[str]:
     return list(names)
 
 
-def _label_set(config: RunConfig) -> Mapping[str, str] | None:
-    """The classes of the label set that is asked for; None for the corpus's labels as they are."""
-    if not config.labels.label_set:
-        return None
-    known = label_sets(config.corpus)
-    if config.labels.label_set not in known:
-        raise unknown_name("label set", config.labels.label_set, known)
-    classes: Mapping[str, str] = known[config.labels.label_set]["classes"]
-    return classes
+def _counted(counts: Mapping[str, int]) -> str:
+    return " and ".join(f"{n} of {corpus}" for corpus, n in counts.items()) or "single votes"
 
 
-def _strata(utterances: Sequence[Utterance], targets: Targets) -> list[str]:
-    """What folds should hold in equal shares: the label, and the gender where it is known."""
-    largest = targets.distributions.argmax(axis=1)
-    return [f"{targets.labels[c]}|{u.gender}" for c, u in zip(largest, utterances, strict=True)]
+def _names(text: str) -> list[str]:
+    return [name for part in text.split(",") if (name := part.strip())]

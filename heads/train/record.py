@@ -16,13 +16,13 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from embedcache.corpora import is_synthetic, label_sets
+from embedcache.corpora import is_synthetic
 from embedcache.store.cache import slug
-from heads.agreement import krippendorff_alpha, majority_share, vote_entropy
-from heads.labels import LabelConfig, majority, vote_table
+from heads.labels import LabelConfig, majority
 from heads.results import NewRun
 from heads.splits import shared_speakers
 from heads.train.candidates import Candidate
+from heads.train.corpora import agreement, counts_by_corpus, find_label_set, folder_name
 from heads.train.evaluate import OutOfFold, evaluate
 from heads.train.fit import Member
 from heads.train.prepare import Prepared, RunConfig
@@ -60,6 +60,8 @@ def record(run: Finished) -> NewRun:
     out_of_fold, tested = _out_of_fold(run, seeds)
     utterances = [run.data.utterances[i] for i in tested]
     results = _results(run, out_of_fold)
+    parts = counts_by_corpus(run.data, tested.tolist(), run.config.labels.votes)
+    results["corpus"] |= {"parts": parts} if parts else {}
     results |= evaluate(out_of_fold, run.data.targets.labels, run.config.labels.kind == "soft")
     results["timing"] = dict(run.timing)
     return NewRun(
@@ -98,13 +100,14 @@ def _out_of_fold(run: Finished, seeds: Sequence[int]) -> tuple[OutOfFold, npt.ND
 def _results(run: Finished, tested: OutOfFold) -> dict[str, Any]:
     """The parts of `results.json` that do not depend on predictions."""
     data, meta = run.data, run.data.reader.meta
+    corpora = [*run.config.corpora, *run.config.test_corpora]
     results: dict[str, Any] = {
         "run_id": "",
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {n: version(n) for n in ("ser-embedcache", "torch", "numpy", "scikit-learn")},
         "corpus": {
-            "name": run.config.corpus,
-            "synthetic": is_synthetic(run.config.corpus),
+            "name": meta.corpus,
+            "synthetic": any(map(is_synthetic, corpora)),
             "utterances": len(data.utterances),
             "tested": len(tested.targets),
             "left_out": data.targets.left_out,
@@ -113,7 +116,9 @@ def _results(run: Finished, tested: OutOfFold) -> dict[str, Any]:
             "labels": list(data.targets.labels),
             "majority_ties": int((majority(tested.targets) < 0).sum()),
             "ignored_votes": data.targets.ignored_votes,
-            "agreement": _agreement(data, run.config.labels.votes),
+            "agreement": agreement(data.reader.utterances, run.config.labels.votes)
+            if len(corpora) == 1
+            else None,  # annotators of several corpora are in its parts
         },
         "cache": {
             "path": str(data.reader.path),
@@ -140,7 +145,7 @@ def _results(run: Finished, tested: OutOfFold) -> dict[str, Any]:
                 if _by_gradients(run)
                 else {}
             ),
-            **_labels(run.config.labels, run.config.corpus),
+            **_labels(run.config.labels, corpora),
             "views": dict(Counter(view.view for view in data.views)),
             "seed": run.config.seed,
         },
@@ -148,7 +153,7 @@ def _results(run: Finished, tested: OutOfFold) -> dict[str, Any]:
         "choice": run.choice.told(run.candidates),
         "failed_folds": run.choice.failed,
     }
-    results["run_id"] = _run_id(results, data)
+    results["run_id"] = _run_id(results, data, folder_name(run.config))
     return results
 
 
@@ -156,31 +161,12 @@ def _by_gradients(run: Finished) -> bool:
     return any(member.history for member in run.members)
 
 
-def _labels(config: LabelConfig, corpus: str) -> dict[str, Any]:
+def _labels(config: LabelConfig, corpora: Sequence[str]) -> dict[str, Any]:
     """How emotions became targets; `labels` is the kind."""
     told = {**asdict(config), "drop": sorted(config.drop), "rename": dict(config.rename)}
     if config.label_set:
-        told["label_set_version"] = label_sets(corpus)[config.label_set]["version"]
+        told["label_set_version"] = find_label_set(corpora, config.label_set)["version"]
     return {"labels": told.pop("kind"), **told}
-
-
-def _agreement(data: Prepared, source: str) -> dict[str, float | None] | None:
-    """How far the annotators of the whole corpus agree, before any utterance is left out for it.
-
-    None where there are no votes.
-    """
-    _, counts = vote_table(data.reader.utterances, source)
-    voted = counts[counts.sum(axis=1) > 0]
-    if not len(voted):
-        return None
-    alpha, utterances = krippendorff_alpha(voted)
-    return {
-        "utterances": len(voted),
-        "krippendorff_alpha": alpha,
-        "alpha_utterances": utterances,
-        "majority_share": float(majority_share(voted).mean()),
-        "vote_entropy_bits": float(vote_entropy(voted).mean()),
-    }
 
 
 def _protocol(run: Finished) -> dict[str, Any]:
@@ -188,7 +174,7 @@ def _protocol(run: Finished) -> dict[str, Any]:
     shared = [shared_speakers(fold, speakers) for fold in run.data.folds]
     known = any(speakers)
     return {
-        "name": run.config.protocol,
+        **run.data.protocol,
         "folds": len(run.data.folds),
         "seeds": run.config.seeds,
         "speaker_disjoint": not any(shared) if known else None,
@@ -213,7 +199,7 @@ def _names(indices: npt.NDArray[np.int64], speakers: Sequence[str | None]) -> li
     return sorted({speaker for i in indices if (speaker := speakers[i])})
 
 
-def _run_id(results: dict[str, Any], data: Prepared) -> str:
+def _run_id(results: dict[str, Any], data: Prepared, corpora: str) -> str:
     """A name that the same experiment gets again: its parts, and a hash of all it depends on."""
     parts = ("corpus", "cache", "head", "training", "protocol", "versions")
     experiment: dict[str, Any] = {part: results[part] for part in parts}
@@ -225,7 +211,7 @@ def _run_id(results: dict[str, Any], data: Prepared) -> str:
     experiment["views"] = [(view.id, view.view) for view in data.views]
     digest = hashlib.sha256(json.dumps(experiment, sort_keys=True).encode()).hexdigest()[:8]
     names = (
-        results["corpus"]["name"].replace(":", "-"),
+        corpora,
         slug(results["cache"]["encoder"]["id"]),
         results["head"]["name"],
         results["protocol"]["name"],

@@ -107,7 +107,8 @@ def test_a_missing_root_says_what_was_looked_for(full_name: str, tmp_path: Path)
 
 
 def test_speakers_carry_the_corpus_name(name: str, full_name: str, root: Path) -> None:
-    prefix = full_name.partition(":")[2] or name
+    own = full_name.partition(":")[2] or name
+    prefix = getattr(load_corpus(full_name), "SPEAKERS_OF", own)
     for utterance in read_corpus(full_name, root):
         assert utterance.speaker is None or utterance.speaker.startswith(f"{prefix}/")
 

@@ -168,7 +168,7 @@ def test_clips_that_are_damaged_or_older_than_the_data_set_are_written_again(
 def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     root = saved(labelled(tmp_path), tmp_path / "set")
     folder = read(root)["0"].path.parent
-    leftover = folder / f".tmp-{socket.gethostname()}-{2**22 + 1}-abcd"
+    leftover = folder / f".tmp-{socket.gethostname()}-{2**22 + 1}-0123abcd"
     leftover.write_bytes(b"half")
     read(root)
     assert not leftover.exists()

@@ -9,11 +9,13 @@ import soundfile
 
 from embedcache.corpora import (
     audio_files,
+    emobox_name,
     load_corpus,
     read_corpus,
     split_name,
 )
 from embedcache.errors import SerError, UsageError
+from embedcache.plugins import plugins
 from embedcache.utterance import Utterance
 
 
@@ -163,6 +165,27 @@ def test_clips_outside_the_folders_of_emotions_are_named(
     assert caplog.messages == [
         "folder: left out: 1 audio files that lie in no folder of an emotion: loose.wav"
     ]
+
+
+def test_the_actors_of_ravdess_are_the_same_when_they_sing(tmp_path: Path) -> None:
+    """So that a fold of both corpora never tests a voice that it trained on."""
+    for folder, name in (("spoken", "03-01-05-01-02-01-11"), ("sung", "03-02-05-01-02-01-11")):
+        touch(tmp_path / folder / "Actor_11" / f"{name}.wav")
+    (spoken,) = read_corpus("ravdess", tmp_path / "spoken")
+    (sung,) = read_corpus("ravdess_song", tmp_path / "sung")
+    assert spoken.speaker == sung.speaker == "ravdess/11"
+    assert spoken.sentence == sung.sentence
+
+
+def test_every_corpus_of_emobox_with_a_plug_in_of_its_own_is_found_by_it() -> None:
+    """EmoBox has 32 corpora (arXiv 2406.07162); those that are no corpus of it have no lists."""
+    known = plugins("embedcache.corpora")["emobox"].constants["DATA_SETS"]
+    assert len(known) == len(set(known)) == 32
+    lacking = {name for name in plugins("embedcache.corpora") if emobox_name(name) is None}
+    assert lacking == {
+        "audformat", "baved", "emobox", "folder", "huggingface", "manifest", "ravdess_song",
+        "synthetic",
+    }  # fmt: skip
 
 
 def test_upper_case_suffixes_are_audio(tmp_path: Path) -> None:

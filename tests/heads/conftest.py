@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +101,25 @@ def save_cache(
     return folder
 
 
+def save_corpora(folder, names=("one", "two", "three"), **changes):
+    """Caches of several planted corpora: ids and centers are shared, speakers are their own.
+
+    Args:
+        folder: Where the caches go, each where it is found by its corpus.
+        names: What they are called after `manifest:`.
+        changes: Of every cache, as for `save_cache`.
+    """
+    for number, name in enumerate(names):
+        utterances, frames = plant_clips(speakers=4 + number)
+        rng = np.random.default_rng(number)
+        moved = {x: (a + rng.normal(0, 0.3, DIM)).astype(np.float32) for x, a in frames.items()}
+        own = [replace(u, speaker=f"{name}/{u.speaker[8:]}") for u in utterances]
+        save_cache(
+            folder / f"manifest-{name}/logmel-0", own, moved, corpus=f"manifest:{name}", **changes
+        )
+    return folder
+
+
 def read_strictly(folder):
     """`results.json`, in which NaN and Infinity are errors."""
 
@@ -123,6 +143,17 @@ def plant():
 @pytest.fixture(scope="session")
 def write_cache():
     return save_cache
+
+
+@pytest.fixture(scope="session")
+def write_corpora():
+    return save_corpora
+
+
+@pytest.fixture(scope="session")
+def corpora_dir(tmp_path_factory):
+    """Caches of `manifest:one`, `manifest:two` and `manifest:three`: 4, 5 and 6 speakers."""
+    return save_corpora(tmp_path_factory.mktemp("corpora"))
 
 
 @pytest.fixture(scope="session")

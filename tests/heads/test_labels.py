@@ -296,6 +296,32 @@ def test_a_column_that_holds_no_votes_is_an_error_with_its_utterance():
         count_votes(voted(extra={"room": "hall"}), "room")
 
 
+def test_votes_that_sum_to_zero_are_no_votes():
+    """Of some utterances: they are left out and counted; of all: a sentence."""
+    some = [clip(angry=2.0), clip(sad=3.0, angry=0.0), clip(angry=0.0, sad=0.0), clip()]
+    targets = make_targets(some, LabelConfig(kind="soft"))
+    assert (targets.kept.tolist(), targets.left_out) == ([0, 1], {"no votes": 2})
+    none = [clip("angry", angry=0.0), clip("sad", sad=0.0)]
+    text = "--labels soft: the votes in votes sum to zero for all 2 utterances; use --labels hard"
+    with pytest.raises(UsageError, match=text):
+        make_targets(none, LabelConfig(kind="soft"))
+    with pytest.raises(UsageError, match="--min-agreement: the votes in votes sum to zero for all"):
+        make_targets(none, LabelConfig(min_agreement=0.5))
+
+
+def test_a_label_set_and_a_cache_that_do_not_meet_are_said():
+    config = LabelConfig(label_set="iemocap-4")
+    text = (
+        "--label-set iemocap-4: its emotions are excited, frustrated, and those of the cache "
+        "angry, sad; give the label set of this corpus, or --map and --drop"
+    )
+    classes = {"frustrated": "angry", "excited": "happy"}
+    with pytest.raises(UsageError, match=text):
+        make_targets([clip("angry"), clip("sad")], config, classes=classes)
+    with pytest.raises(UsageError, match="those of the cache none; give the label set"):
+        make_targets([clip(), clip()], config, classes=classes)
+
+
 @varied
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=9).filter(any), st.floats(0, 0.99))
 def test_smoothing_keeps_a_distribution_and_its_order(weights, share):

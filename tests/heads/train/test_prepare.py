@@ -86,5 +86,5 @@ def test_utterances_beyond_the_published_folds_are_counted(
         for u in utterances
     ]
     cache = write_cache(tmp_path / "cache", listed, frames)
-    prepare(run_config(cache=cache, protocol="official"))
+    prepare(run_config(cache=cache, protocol="official", folds=None))
     assert "24 of 96 utterances stand in no test fold" in caplog.text

@@ -222,7 +222,7 @@ def test_balanced_weights_lift_a_rare_class(tmp_path, run_config, plant, write_c
         ({"loss": "crossentropy"}, "unknown loss 'crossentropy': did you mean 'cross-entropy'"),
         ({"class_weights": "equal"}, "unknown --class-weights 'equal'"),
         ({"protocol": "speakers"}, "unknown protocol 'speakers': did you mean 'speaker'"),
-        ({"protocol": "official"}, "this corpus has no published folds"),
+        ({"protocol": "official"}, "manifest:planted has no published folds; use 'speaker'"),
         ({"layer": "3"}, "layer '3' is not in .*, which holds 0, 1"),
         ({"seeds": 0}, "--seeds 0: give 1 or more"),
         ({"seed": -1}, "--seed -1: give a number from 0 to 4294967295"),
