@@ -21,6 +21,7 @@ bench: $(VENV)/.installed-bench
 	$(BIN)/python -m benchmarks.corpora
 	$(BIN)/python -m benchmarks.extract
 	$(BIN)/python -m benchmarks.read
+	$(BIN)/python -m benchmarks.heads
 
 bench-gpu: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.gpu

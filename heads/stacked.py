@@ -132,7 +132,9 @@ class Standardise(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Standardise and sum up."""
         shape = (len(self.mean), *[1] * (x.dim() - 2), -1)
-        seen = (x - self.mean.view(shape)) / self.deviation.view(shape)
+        scale = 1 / self.deviation
+        # (x - mean) / deviation in one pass over what may be millions of values
+        seen = torch.addcmul((-self.mean * scale).view(shape), x, scale.view(shape))
         if self.layer_scores is not None:
             weights = self.layer_weights().view(len(self.mean), *[1] * (x.dim() - 2), -1, 1)
             split = seen.view(*seen.shape[:-1], self.layers, self.dim)
