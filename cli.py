@@ -210,7 +210,8 @@ def cache_prune(
         yes=yes,
         force=force,
     )
-    typer.echo(prune(config, read_references(results_dir)))
+    whole = yes and not force and bool(paths or unused)
+    typer.echo(prune(config, read_references(results_dir, required=whole)))
 
 
 @cache_app.command("export")

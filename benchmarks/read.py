@@ -103,9 +103,12 @@ def write_cache(frames: Frames, folder: Path) -> Path:
 
 
 def with_memmap(frames: Frames, folder: Path) -> Read:
-    """The bound: the same bytes in one file, with nothing around them."""
+    """The bound: the same bytes in one file, with nothing around them.
+
+    As a plain array: those of the class memmap run Python code at each step that is taken.
+    """
     frames.values.tofile(folder / "raw")
-    mapped = np.memmap(folder / "raw", np.float16, "r", shape=frames.values.shape)
+    mapped = np.memmap(folder / "raw", np.float16, "r", shape=frames.values.shape).view(np.ndarray)
     bounds = frames.offsets.tolist()
     return lambda number: mapped[bounds[number] : bounds[number + 1]]
 

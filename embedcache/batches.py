@@ -54,6 +54,8 @@ def batch_limits(device: str) -> tuple[int, float]:
     import torch
 
     free, _ = torch.cuda.mem_get_info(device)
+    # What torch holds and does not use is free, too.
+    free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     return _MOST_GPU_CLIPS, float(np.clip(free / _BYTES_PER_S, _LEAST_GPU_S, _MOST_GPU_S))
 
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from embedcache.fetch import Fetched
     from embedcache.utterance import Utterance
 
+_NO_MEMORY = ("out of memory", "ALLOC_FAILED")  # of torch, and of CUDA's libraries
+
 Decoded = npt.NDArray[np.float32] | ClipError
 Tag = TypeVar("Tag")
 
@@ -127,7 +129,12 @@ def encode_groups(
     batches = _Batches(encoder, limited(config, encoder.spec), np.dtype(dtype))
     before: tuple[Tag, Callable[[], dict[int, Fetched]]] | None = None
     for tag, clips in groups:
-        begun = tag, batches.begin(clips)
+        try:
+            begun = tag, batches.begin(clips)
+        except SerError:
+            if before:  # what was encoded is not lost
+                yield before[0], before[1]()
+            raise
         if before:
             yield before[0], before[1]()
         before = begun
@@ -147,7 +154,7 @@ class _Batches:
         longest = round(self._config.max_seconds * rate_hz)
         clips = {i: clip for i, clip in decoded.items() if not isinstance(clip, ClipError)}
         positions = list(clips)
-        lengths = [len(clip) for clip in clips.values()]
+        lengths = [max(len(clip), spec.padded_to) for clip in clips.values()]
         begun: list[tuple[list[int], Callable[[], list[Fetched]]]] = []
         for batch in make_batches(lengths, self._config, rate_hz, spec.pads):
             members = [positions[i] for i in batch]
@@ -175,7 +182,7 @@ class _Batches:
         try:
             return [(members, fetch(self._encoder.encode(clips), self._dtype))]
         except RuntimeError as error:  # torch.OutOfMemoryError is one
-            if "out of memory" not in str(error):
+            if not any(word in str(error) for word in _NO_MEMORY):
                 raise
             seconds = max(map(len, clips)) * len(clips) / self._encoder.spec.rate_hz
             if len(clips) == 1:
@@ -183,7 +190,8 @@ class _Batches:
                     f"the device's memory does not hold {seconds:.0f} s of audio at once; give a "
                     "smaller --max-seconds, or --device cpu"
                 ) from error
-        self._config = replace(self._config, max_batch_seconds=seconds / 2)
+        most = min(seconds / 2, self._config.max_batch_seconds)
+        self._config = replace(self._config, max_batch_seconds=most)
         half = len(clips) // 2
         return self._encode(members[:half], clips[:half]) + self._encode(
             members[half:], clips[half:]

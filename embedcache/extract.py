@@ -155,7 +155,7 @@ def run_and_describe(config: ExtractConfig) -> tuple[Path, bool]:
         done.identify_s,
         done.encode_s,
     )
-    if done.fidelity:
+    if done.fidelity and done.encoded:
         _log.info(
             "fidelity: %d clips encoded again alone in float32 differ from what is stored by %.1e "
             "(root mean square, relative), at most %.1e",

@@ -195,7 +195,10 @@ def _batches(
         for i in known.keys() - clips.keys():
             opened.skips[i] = Skip(*shard.rows[i], "io", "its file is not in the corpus any more")
         positions = list(clips)
-        lengths = [clips[i].expected_samples(spec.rate_hz, encoding) for i in positions]
+        lengths = [
+            max(clips[i].expected_samples(spec.rate_hz, encoding), spec.padded_to)
+            for i in positions
+        ]
         batches = make_batches(lengths, encoding, spec.rate_hz, spec.pads) or [[]]
         opened.left = len(batches)
         for batch in batches:

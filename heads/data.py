@@ -55,6 +55,7 @@ class FrameSet:
         dtype: Of batches.
         flat: All frames as batches hold them, one utterance after the other, where memory holds
             them; None to make every batch from the arrays.
+        starts: [N], where each utterance begins in `flat`.
     """
 
     arrays: Sequence[Array]
@@ -63,6 +64,7 @@ class FrameSet:
     scale: Scale | None = None
     dtype: torch.dtype = torch.float32
     flat: Tensor | None = None
+    starts: Tensor | None = None
 
     def first(self, count: int) -> FrameSet:
         """The first so many of the utterances."""
@@ -70,7 +72,10 @@ class FrameSet:
 
     def read(self, index: int) -> Single:
         """Frames of an utterance as batches hold them, in float32: [T, D]."""
-        frames = np.asarray(self.arrays[index], np.float32)
+        return self.scaled(np.asarray(self.arrays[index], np.float32), index)
+
+    def scaled(self, frames: Single, index: int) -> Single:
+        """Frames that stand for those of an utterance, as batches hold them: [T, D]."""
         if self.scale is None:
             return frames
         row = self.scale.rows[index]
@@ -84,7 +89,8 @@ class FrameSet:
         for index, length in enumerate(self.lengths.tolist()):
             flat[start : start + length] = torch.from_numpy(np.array(self.read(index)))
             start += length
-        return replace(self, flat=flat)
+        starts = torch.from_numpy(np.cumsum(self.lengths) - self.lengths)
+        return replace(self, flat=flat, starts=starts)
 
     def batch(self, indices: Sequence[int], device: str) -> tuple[Tensor, Tensor]:
         """Frames and the mask of what is no padding, which may hold any finite value.
@@ -95,13 +101,13 @@ class FrameSet:
         lengths = torch.from_numpy(self.lengths[list(indices)])
         times = torch.arange(int(lengths.max()))
         mask = (times < lengths[:, None]).to(device)
-        if self.flat is None:
+        if self.flat is None or self.starts is None:
             padded = np.zeros((*mask.shape, self.dim), np.float32)
             for row, i in zip(padded, indices, strict=True):
                 row[: self.lengths[i]] = self.read(i)
             return torch.from_numpy(padded).to(self.dtype).to(device), mask
-        starts = torch.from_numpy((np.cumsum(self.lengths) - self.lengths)[list(indices)])
-        places = starts[:, None] + torch.minimum(times, lengths[:, None] - 1)  # [B, T]
+        inside = torch.minimum(times, lengths[:, None] - 1)
+        places = self.starts[list(indices), None] + inside  # [B, T]
         rows = self.flat.index_select(0, places.flatten().to(self.flat.device))
         return rows.view(*mask.shape, self.dim).to(device), mask
 

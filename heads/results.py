@@ -16,6 +16,7 @@ import json
 import logging
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -203,26 +204,37 @@ def list_runs(results_dir: Path) -> list[Run]:
     return runs
 
 
-def read_references(results_dir: Path) -> list[Reference]:
-    """Which caches the runs of a folder refer to; none where there is no such folder.
+def read_references(results_dir: Path, required: bool) -> list[Reference]:
+    """Which caches the runs of a folder refer to.
+
+    Args:
+        results_dir: Folder of runs.
+        required: Whether it must be there; else no folder is no runs.
 
     Raises:
+        UsageError: It is not there.
         SerError: A run does not say it, because it is damaged.
     """
+    if required and not results_dir.is_dir():
+        raise UsageError(
+            f"--results-dir {results_dir}: there is no such folder, so nobody knows which caches "
+            "runs need; give the one that holds them, or --force"
+        )
     found = []
     for file in sorted(results_dir.glob("[!.]*/results.json")):
         try:
             record = json.loads(file.read_text(encoding="utf-8"))
             cache, corpus = record["cache"], str(record["corpus"]["name"])
-            key, path = str(cache["key"]), Path(cache["path"])
+            keys, paths = str(cache["key"]).split("+"), str(cache["path"]).split(",")
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise SerError(
                 f"{file} is damaged ({error!r}), so that nobody knows which cache it needs; "
                 "train the head again, or remove the run"
             ) from error
-        # A relative path is one from where the head was trained, often beside its results.
-        paths = (path.resolve(), (results_dir.parent / path).resolve())
-        found.append(Reference(run=file.parent, key=key, corpus=corpus, paths=paths))
+        for path, name, key in product(map(Path, paths), corpus.split("+"), keys):
+            # A relative path is one from where the head was trained, often beside its results.
+            places = (path.resolve(), (results_dir.parent / path).resolve())
+            found.append(Reference(run=file.parent, key=key, corpus=name, paths=places))
     return found
 
 

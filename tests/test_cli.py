@@ -260,6 +260,9 @@ def test_prune_says_what_it_would_free_and_frees_it(run: Run, tmp_path: Path) ->
     assert path in first and "no run refers to it" in first
     assert last.endswith("would be freed; --yes frees it")
     assert (tmp_path / path).is_dir()
+    refused = run("cache", "prune", "--unused", "--yes")
+    assert refused.code == 2 and "so nobody knows which caches runs need" in refused.err
+    (tmp_path / "results").mkdir()
     done = run("cache", "prune", "--unused", "--yes")
     assert done.out.splitlines()[-1].split()[0] == last.split()[0]
     assert not (tmp_path / path).exists()

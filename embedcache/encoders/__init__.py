@@ -67,6 +67,7 @@ class EncoderSpec:
         receptive: Samples that the first frame needs; each further one needs a hop more.
         shortest: Fewest samples that it can encode, where that is more than `receptive`.
         longest: Most samples that it can encode at once; None where it knows no limit.
+        padded_to: Samples that every clip is padded to, and computed as; 0 where none is.
         dim: Values per frame (D).
         layers: Names of the layers that it returns, in order.
         last: Name of the layer that `last` stands for.
@@ -85,6 +86,7 @@ class EncoderSpec:
     receptive: int
     shortest: int = 0
     longest: int | None = None
+    padded_to: int = 0
     dim: int
     layers: tuple[str, ...]
     last: str

@@ -26,10 +26,12 @@ class StackedMels:
         hop: Samples from one frame to the next.
         receptive: Samples that one frame sees.
         longest: None; there is no limit.
+        padded_to: 0; a clip is as long as it is.
         settings: What the frames depend on, for the key.
     """
 
     longest = None
+    padded_to = 0
 
     def __init__(self, config: Any, extractor: Any, encoder_id: str, device: str) -> None:
         """Check that the feature extractor gives what the model takes.
@@ -80,6 +82,7 @@ class PaddedMels:
         hop: Samples from one frame to the next.
         receptive: 1: a frame that is begun is kept.
         longest: Samples in 30 s.
+        padded_to: The same.
         settings: What the frames depend on, for the key.
     """
 
@@ -103,7 +106,7 @@ class PaddedMels:
         extractor.dither = 0.0  # noise that training adds would make every run another
         self._extractor, self._device = extractor, device
         self.hop = 2 * int(extractor.hop_length)  # the second convolution has a stride of 2
-        self.longest = int(extractor.n_samples)
+        self.longest = self.padded_to = int(extractor.n_samples)
         names = ("feature_size", "n_fft", "hop_length", "chunk_length", "padding_value")
         self.settings = {"features": {name: getattr(extractor, name) for name in names}}
 

@@ -30,12 +30,22 @@ def padded_batch(
 
     lengths = [len(clip) for clip in clips]
     shape = len(clips), max(lengths), *clips[0].shape[1:]
-    batch = torch.zeros(shape, pin_memory=device != "cpu")
+    pinned = device != "cpu"
+    batch = torch.zeros(shape, pin_memory=pinned)
     rows = batch.numpy()
     for row, clip in zip(rows, clips, strict=True):
         row[: len(clip)] = clip
     if len(set(lengths)) == 1:
         return batch, {}
-    # Made where it is used: a copy from here would wait for all that the device has still to do.
-    own = torch.arange(max(lengths), device=device) < torch.tensor(lengths, device=device)[:, None]
-    return batch, {"attention_mask": own.long()}
+    return batch, {"attention_mask": own_steps(lengths, device).long()}
+
+
+def own_steps(lengths: Sequence[int], device: str | torch.device) -> torch.Tensor:
+    """Which steps of a padded batch are a clip's own, [B, T]; the device is not waited for."""
+    import torch
+
+    # From memory that can be copied from at any time: an ordinary tensor's copy would wait for all
+    # that the device has still to do.
+    counts = torch.tensor(lengths, pin_memory=torch.device(device).type == "cuda")
+    counts = counts.to(device, non_blocking=True)
+    return torch.arange(max(lengths), device=device) < counts[:, None]

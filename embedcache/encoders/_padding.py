@@ -17,6 +17,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from embedcache.encoders._padded_batch import own_steps
+
 
 class Padding:
     """How much of a padded batch is each clip's own.
@@ -52,12 +54,9 @@ class Padding:
             frames: Frames of each clip.
             device: Where the model is.
         """
-        import torch
-
         if len(set(samples)) > 1:
             self.samples = samples
-            counts = torch.tensor(frames, device=device)[:, None, None]
-            self.own = torch.arange(max(frames), device=device) < counts
+            self.own = own_steps(frames, device)[:, None]
         try:
             yield
         finally:

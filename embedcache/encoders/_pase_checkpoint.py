@@ -74,10 +74,10 @@ def _read(path: Path, encoder_id: str) -> Any:
             return load_file(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # what is no checkpoint fails in whichever way its bytes lead to
-        reason = " ".join(str(error).split())[:200]
+        # What torch says of it advises to run the code.
         raise SerError(
-            f"--encoder {encoder_id} is no checkpoint that can be read without running code in it: "
-            f"{reason or type(error).__name__}; give a file written by torch.save or safetensors"
+            f"--encoder {encoder_id} is no checkpoint that can be read without running code in it "
+            f"({type(error).__name__}); give a file written by torch.save or safetensors"
         ) from error
 
 

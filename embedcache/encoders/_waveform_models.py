@@ -25,10 +25,12 @@ class Waveforms:
         hop: Samples from one frame to the next.
         receptive: Samples that one frame sees of the convolutions' input.
         longest: None; there is no limit.
+        padded_to: 0; a clip is as long as it is.
         settings: What the frames depend on, for the key.
     """
 
     longest = None
+    padded_to = 0
 
     def __init__(self, config: Any, extractor: Any, device: str) -> None:
         """Read the grid off the model's configuration, the rest off its feature extractor."""

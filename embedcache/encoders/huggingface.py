@@ -103,6 +103,7 @@ class _Transformer:
             hop=self._input.hop,
             receptive=self._input.receptive,
             longest=self._input.longest,
+            padded_to=self._input.padded_to,
             dim=model.config.hidden_size,
             layers=names,
             last=last,

@@ -55,8 +55,9 @@ def extracting(folder: Path) -> Iterator[None]:
 def nobody_extracts(folder: Path) -> Iterator[bool]:
     """Whether no process extracts into a cache; if so, none begins to meanwhile."""
     try:
+        plans_folder(folder).mkdir(exist_ok=True)
         handle = os.open(plans_folder(folder), os.O_RDONLY)
-    except FileNotFoundError:  # nothing was ever planned, nor did anybody begin to
+    except FileNotFoundError:  # the cache is gone
         yield True
         return
     try:

@@ -164,11 +164,8 @@ def write_shard(
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         if write_new(path, image, check):
-            try:
-                write_whole(checksum_path(path), f"{digest}\n".encode())
-            except OSError:
-                path.unlink()  # only this process has given it its name
-                raise
+            # Where this fails the shard stays: others may count on it, and complete its checksum.
+            write_whole(checksum_path(path), f"{digest}\n".encode())
 
 
 def complete_checksum(path: Path, key: str) -> None:

@@ -30,7 +30,7 @@ def verify(folder: Path) -> Iterator[tuple[Path, str]]:
     except SerError as error:
         yield folder, str(error)
         return
-    if cache_key(meta.parts) != meta.key or not folder.name.endswith(meta.key):
+    if cache_key(meta.parts) != meta.key:
         yield folder / "meta.json", "its parts do not give its key"
     for path in sorted(folder.glob("shards/*.h5")):
         faults = _faults_unless_gone(path, meta.key, planned.get(path.stem))
@@ -53,7 +53,10 @@ def _shard_faults(path: Path, key: str, planned: PlannedShard | None) -> Iterato
     if not checksum.exists():
         yield "its checksum file is missing"
     elif checksum.read_bytes() != f"{file_digest(path)}\n".encode():
-        yield "the file's bytes do not match its checksum file"
+        yield (
+            "the file's bytes do not match its checksum file; remove it and run the same "
+            "`ser extract` again"
+        )
         return  # HDF5 may crash on what is damaged
     try:
         shard = read_shard(path, key)

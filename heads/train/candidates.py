@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from embedcache.errors import unknown_name
+from embedcache.errors import UsageError, unknown_name
 from heads.models import configure
 from heads.train.settings import TrainConfig
 
@@ -76,6 +76,11 @@ def make_candidates(
     of_head = {f.name for f in fields(module.Config)}
     ours = {k: text.split(",") for k, text in settings.items() if k in of_training | of_head}
     several = [k for k, values in ours.items() if len(values) > 1]
+    if "select" in several:
+        raise UsageError(
+            f"--set select={settings['select']}: what models are chosen by cannot itself be "
+            "chosen; give one"
+        )
     found = []
     for layer in layers:
         for values in product(*ours.values()):

@@ -89,7 +89,7 @@ def fit(
             for position in positions
             for seed in range(config.seed, config.seed + config.seeds)
         ]
-        task = _task(config, data, models)
+        task = _task(config, data, models, candidates)
         mean, deviation = (torch.from_numpy(x) for x in moments(frames, task.train))
         size = len(models) if getattr(module, "STACKS", True) else 1
         for part in (slice(k, k + size) for k in range(0, len(models), size)):
@@ -107,6 +107,7 @@ def fit(
                 standardise,
                 device,
             )
+        del frames, hiding  # before those of the next layer take their place
     return members, load_s
 
 
@@ -255,7 +256,12 @@ def _unscaled(state: dict[str, torch.Tensor], frames: FrameSet) -> dict[str, tor
     return state | moved
 
 
-def _task(config: RunConfig, data: Prepared, models: Sequence[tuple[int, int, int]]) -> Task:
+def _task(
+    config: RunConfig,
+    data: Prepared,
+    models: Sequence[tuple[int, int, int]],
+    candidates: Sequence[Candidate],
+) -> Task:
     of_fold = [fold for fold, _, _ in models]
     train, val, test = (data.role(name) for name in ("train", "val", "test"))
     targets = data.targets.distributions
@@ -272,7 +278,10 @@ def _task(config: RunConfig, data: Prepared, models: Sequence[tuple[int, int, in
         test=test[of_fold],
         weights=class_weights(config.class_weights, targets, train)[of_fold],
         loss=find_loss(config.loss),
-        names=[f"fold {fold}, seed {seed}" for fold, _, seed in models],
+        names=[
+            ", ".join([f"fold {fold}, seed {seed}", *map("=".join, candidates[c].told.items())])
+            for fold, c, seed in models
+        ],
     )
 
 

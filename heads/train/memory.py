@@ -57,7 +57,8 @@ def _multiplies_halves(device: str) -> bool:
 def _free(device: str) -> float:
     """Bytes of memory that are free on a device."""
     if device != "cpu":
-        return float(torch.cuda.mem_get_info(device)[0])
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return float(torch.cuda.mem_get_info(device)[0] + unused)
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
         fields = dict(line.split(":") for line in lines)

@@ -38,7 +38,8 @@ class RunConfig:
         cache: The cache's folder, or one of each corpus; None to find them by corpus and encoder.
         encoder: Encoder id, where a corpus has several caches.
         cache_dir: Folder of all caches.
-        layer: Name of a stored layer, or `last`.
+        layer: Name of a stored layer; `last`; `best`, which each fold's validation part likes best;
+            or `weighted`, a learned weighted sum of all.
         protocol: Of `heads.splits`; where test corpora are named it is `cross-corpus`.
         folds: Number of folds, where the protocol leaves it open; `speakers` leaves one speaker
             out in each; None for five, or as many as there are speakers.
@@ -52,7 +53,7 @@ class RunConfig:
         standardise: By whose frames: `train`, the model's own training part, or `speaker`, each
             speaker's own and then that.
         loss: Of `heads.losses`; `auto` is cross-entropy for hard labels and KL for soft ones.
-        class_weights: `none` or `balanced`.
+        class_weights: `none`, `balanced` or `effective`.
         settings: `--set` keys and values, for training or for a head.
         device: `auto`, `cpu` or `cuda`.
     """

@@ -73,10 +73,12 @@ def _train(
     if hasattr(module, "fit"):  # nothing in it is drawn at random
         config = replace(config, seeds=1)
     members, load_s = fit(config, data, module, candidates, device)
-    chosen, choice = choose(members, candidates)
+    by = "inner_ua" if hasattr(module, "fit") else f"val_{candidates[0].training.select}"
+    chosen, choice = choose(members, candidates, by)
     if not chosen:
         raise SerError(
-            f"{name}: the loss diverged in every fold; lower the learning rate, as in "
+            f"{name}: in every fold the loss of one seed at least diverged before a model could be "
+            "kept; lower the learning rate, as in "
             f"--set lr={candidates[0].training.lr / 10:g}"
         )
     return record(

@@ -23,21 +23,23 @@ class Choice:
 
     Attributes:
         of_fold: Position of the candidate that each fold took; folds that failed are absent.
-        scores: Per fold and candidate, what it was chosen by, a mean over seeds; None for one that
-            diverged.
-        failed: Names of the folds in which every candidate diverged.
+        scores: Per fold and candidate, what it was chosen by, a mean over seeds; None for one of
+            whose seeds one diverged before it could be kept.
+        by: What they are.
+        failed: Names of the folds in which each candidate diverged, with one seed at least.
     """
 
     of_fold: dict[int, int]
     scores: list[list[float | None]]
     failed: list[str]
+    by: str
 
     def told(self, candidates: Sequence[Candidate]) -> dict[str, Any] | None:
         """For `results.json`; None where there was nothing to choose."""
         if len(candidates) < 2:
             return None
         return {
-            "by": f"val_{candidates[0].training.select}",
+            "by": self.by,
             "candidates": [candidate.told for candidate in candidates],
             "scores": self.scores,
             "chosen": {str(fold): position for fold, position in self.of_fold.items()},
@@ -45,13 +47,14 @@ class Choice:
 
 
 def choose(
-    members: Sequence[Member], candidates: Sequence[Candidate]
+    members: Sequence[Member], candidates: Sequence[Candidate], by: str
 ) -> tuple[list[Member], Choice]:
     """Each fold's best candidate on validation, seeds averaged; ties go to the lower loss.
 
     Args:
         members: Of all folds, candidates and seeds.
         candidates: Their positions are the members' `candidate`.
+        by: What the members' scores are.
 
     Returns:
         The chosen members, by fold and seed; and the choice.
@@ -71,10 +74,13 @@ def choose(
         else:
             failed.append(f"fold {fold}")
     if failed:
-        _log.warning("left out, for the loss diverged: %s", ", ".join(failed))
+        _log.warning(
+            "left out, for the loss of one seed at least diverged before it could be kept: %s",
+            ", ".join(failed),
+        )
     if len(candidates) > 1:
         for fold, c in of_fold.items():
             told = ", ".join(f"{key}={value}" for key, value in candidates[c].told.items())
             _log.info("fold %d takes %s by its validation part", fold, told)
     chosen = [m for m in members if of_fold.get(m.fold) == m.candidate]
-    return sorted(chosen, key=lambda m: (m.fold, m.seed)), Choice(of_fold, scores, failed)
+    return sorted(chosen, key=lambda m: (m.fold, m.seed)), Choice(of_fold, scores, failed, by)

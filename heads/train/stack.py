@@ -251,7 +251,9 @@ def _train_epoch(
     total = torch.zeros(len(task.train), dtype=torch.float64, device=device)
     for indices, logits in logits_of:
         own = trains[:, indices]  # [K, B]
-        losses = task.loss(logits, targets[indices], weights) * own
+        # What trains only others is left out before the loss: 0 times infinity is no number.
+        known = torch.where(own[:, :, None] > 0, logits, 0.0)
+        losses = task.loss(known, targets[indices], weights) * own
         loss = (losses.sum(dim=1) / own.sum(dim=1).clamp_min(1)).sum()
         torch.autograd.backward(loss)
         optimiser.step()
@@ -277,7 +279,7 @@ def _training_logits(
     spans = draw_spans(whole.lengths[indices], config.mask_time, config.mask_time_span, rng)
     if hiding:
         left = [
-            hiding.reduce(hiding.frames.read(i)[~row[: hiding.frames.lengths[i]]])
+            frames.scaled(hiding.reduce(hiding.frames.read(i)[~row[: hiding.frames.lengths[i]]]), i)
             for i, row in zip(indices.tolist(), spans, strict=True)
         ]
         padded, mask = frame_set(left).batch(range(len(left)), device)

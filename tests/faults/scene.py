@@ -6,7 +6,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from embedcache.store.plan import read_plans
 from embedcache.store.reader import CacheReader, Frames
 from tests.faults.forks import Ended, Forks, Running, wait_for
 from tests.material import write_clips
@@ -27,14 +28,27 @@ STAGES: dict[str, Mark] = {  # of a process's life: what on disk tells that the 
     "list utterances": lambda cache_dir: (cache_dir / "folder" / "files.json").exists(),
     "plan": lambda cache_dir: any(cache_dir.glob("folder/*/utterances.jsonl")),
     "write shards": lambda cache_dir: any(cache_dir.glob("folder/*/shards")),
-    "list skips": lambda cache_dir: len(list(cache_dir.glob("folder/*/shards/*.xxh3"))) > CLIPS,
+    "list skips": lambda cache_dir: all_shards(cache_dir),
     "measure fidelity": lambda cache_dir: any(cache_dir.glob("folder/*/skipped.jsonl")),
 }
 
 
+def all_shards(cache_dir: Path) -> bool:
+    """Whether every planned shard is there with its checksum."""
+    for folder in cache_dir.glob("folder/*/"):
+        planned = {shard.name for shard in read_plans(folder)}
+        return bool(planned) and planned <= {p.stem for p in folder.glob("shards/*.xxh3")}
+    return False
+
+
 def tree(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder by its relative path."""
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    """Every file below a folder by its relative path; what vanishes meanwhile is none."""
+    found = {}
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            if path.is_file():
+                found[str(path.relative_to(folder))] = path.read_bytes()
+    return found
 
 
 def the_cache(cache_dir: Path) -> Path:

@@ -76,7 +76,7 @@ def test_readers_see_whole_shards_and_right_frames(
         running = scene.start(tmp_path / str(number))
         wait_for(partial(STAGES["plan"], tmp_path / str(number)), running)
         folder = the_cache(tmp_path / str(number))
-        seen = 0
+        seen, reader = 0, CacheReader(folder)
         while not running.ended():
             reader = CacheReader(folder)
             for utterance in reader.utterances:

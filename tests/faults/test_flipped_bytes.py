@@ -156,7 +156,7 @@ def test_in_what_has_no_checksum(cache: Path, tmp_path: Path, pattern: str, tell
     flips = draw_flips(cache, pattern, scaled(200), seed=2)
     seen = outcomes(cache, flips, tmp_path)
     found = sum("found" in what for _, what in seen)
-    assert found >= len(flips) // 10
+    assert found == len(flips) if pattern.startswith("plans") else found >= len(flips) // 10
     if pattern != "utterances.jsonl":  # it names the frames: a name may change
         assert not [flip for flip, what in seen if "changed" in what]
     tell(f"bits of {pattern}: {found} of {len(flips)} found")

@@ -17,7 +17,7 @@ import pytest
 
 from tests.faults.forks import Ended, wait_for
 from tests.faults.scale import FULL, scaled
-from tests.faults.scene import CLIPS, INCOMPLETE, STAGES, Scene, tree
+from tests.faults.scene import INCOMPLETE, STAGES, Scene, all_shards, tree
 from tests.material import REPOSITORY
 
 INTERRUPTED = 130
@@ -26,10 +26,9 @@ Tell = Callable[[str], None]
 
 def reached(cache_dir: Path) -> str:
     """How far an extraction has come, by what it has left on disk."""
-    shards = len(list(cache_dir.glob("folder/*/shards/*.xxh3")))
     for mark, what in (
         ("folder/*/skipped.jsonl", "all but the fidelity"),
-        ("folder/*/shards/*.xxh3", f"{'all' if shards > CLIPS else 'some'} shards"),
+        ("folder/*/shards/*.xxh3", f"{'all' if all_shards(cache_dir) else 'some'} shards"),
         ("folder/*/plans/*.json", "a plan"),
         ("folder/*/utterances.jsonl", "a list"),
         ("folder/*/meta.json", "a description"),

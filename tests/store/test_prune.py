@@ -563,16 +563,23 @@ def test_the_command_asks_the_runs(config: ExtractConfig, tmp_path: Path) -> Non
     meta = read_meta(folder)
     record = {"corpus": {"name": meta.corpus}, "cache": {"path": "cache/x", "key": meta.key}}
     (run / "results.json").write_text(json.dumps(record))
-    (reference,) = read_references(tmp_path / "results")
+    (reference,) = read_references(tmp_path / "results", required=True)
     assert (reference.run, reference.key, reference.corpus) == (run, meta.key, "folder")
     assert (tmp_path / "cache" / "x").resolve() in reference.paths
     with pytest.raises(UsageError, match=f"the run {run} refers to it"):
         prune(asked(config, paths=[folder]), [reference])
-    assert read_references(tmp_path / "nowhere") == []
+    assert read_references(tmp_path / "nowhere", required=False) == []
+    with pytest.raises(UsageError, match="there is no such folder, so nobody knows which caches"):
+        read_references(tmp_path / "nowhere", required=True)
+    pooled = {"corpus": {"name": "folder+urdu"}, "cache": {"path": "cache/a,cache/b", "key": "k"}}
+    (run / "results.json").write_text(json.dumps(pooled))
+    found = read_references(tmp_path / "results", required=True)
+    assert {one.corpus for one in found} == {"folder", "urdu"}
+    assert {p.name for one in found for p in one.paths} == {"a", "b"}
     for text in ("{", "[]", '{"cache": {"path": "x"}, "corpus": {"name": "x"}}'):
         (run / "results.json").write_text(text)
         with pytest.raises(SerError, match=r"results.json is damaged .* which cache it needs"):
-            read_references(tmp_path / "results")
+            read_references(tmp_path / "results", required=True)
 
 
 def test_a_reader_that_opens_meanwhile_sees_what_is_left(config: ExtractConfig, left: Path) -> None:

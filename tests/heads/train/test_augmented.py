@@ -130,12 +130,17 @@ def test_a_mask_that_hides_nearly_all_is_refused(run_config, key):
         next(train_runs(run_config(settings={key: "0.9"})))
 
 
-@pytest.mark.parametrize("head", ["mlp", "attention", "mha"])
-def test_masks_that_hide_nothing_give_the_run_without_masks(run_config, head):
+@pytest.mark.parametrize("standardise", ["train", "speaker"])
+@pytest.mark.parametrize("head", ["linear", "mlp", "attention", "mha"])
+def test_masks_that_hide_nothing_give_the_run_without_masks(run_config, head, standardise):
     """Nothing else changes: neither standardisation, nor batches, nor validation."""
     nothing = {"mask_time": "1e-12", "mask_features": "1e-12"}
     plain, masked = (
-        next(train_runs(run_config(heads=(head,), seeds=1, settings=settings)))
+        next(
+            train_runs(
+                run_config(heads=(head,), seeds=1, settings=settings, standardise=standardise)
+            )
+        )
         for settings in ({}, nothing)
     )
     columns = [name for name in plain.predictions if name.startswith("pred_")]

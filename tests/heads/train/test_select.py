@@ -28,7 +28,9 @@ def members(scores, seeds=2):
 
 def test_each_fold_takes_its_own_best_with_all_of_its_seeds():
     found, choice = choose(
-        members([[(0.5, -1), (0.7, -1), (0.6, -1)], [(0.5, -1), (0.1, -1), (0.2, -1)]]), CANDIDATES
+        members([[(0.5, -1), (0.7, -1), (0.6, -1)], [(0.5, -1), (0.1, -1), (0.2, -1)]]),
+        CANDIDATES,
+        "val_ua",
     )
     assert choice.of_fold == {0: 1, 1: 0}
     assert [(m.fold, m.seed, m.candidate) for m in found] == [
@@ -41,7 +43,7 @@ def test_each_fold_takes_its_own_best_with_all_of_its_seeds():
 
 
 def test_a_tie_goes_to_the_lower_loss_and_then_to_the_first():
-    _, choice = choose(members([[(0.5, -2), (0.5, -1), (0.5, -1)]]), CANDIDATES)
+    _, choice = choose(members([[(0.5, -2), (0.5, -1), (0.5, -1)]]), CANDIDATES, "val_ua")
     assert choice.of_fold == {0: 1}
 
 
@@ -49,15 +51,15 @@ def test_what_diverged_with_any_seed_is_not_taken_and_a_fold_without_any_is_left
     lost = (-np.inf, -np.inf)
     found = members([[lost, (0.1, -1), lost], [lost, lost, lost]])
     found[2].score[:] = -np.inf  # fold 0, candidate 1, seed 0
-    chosen, choice = choose(found, CANDIDATES)
+    chosen, choice = choose(found, CANDIDATES, "val_ua")
     assert not chosen
     assert choice.failed == ["fold 0", "fold 1"]
     assert choice.scores == [[None] * 3] * 2
-    assert "left out, for the loss diverged: fold 0, fold 1" in caplog.text
+    assert "diverged before it could be kept: fold 0, fold 1" in caplog.text
 
 
 def test_there_is_nothing_to_tell_of_one():
-    _, choice = choose(members([[(0.5, -1)]]), CANDIDATES[:1])
+    _, choice = choose(members([[(0.5, -1)]]), CANDIDATES[:1], "val_ua")
     assert choice.told(CANDIDATES[:1]) is None
 
 
