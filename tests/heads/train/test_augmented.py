@@ -131,7 +131,7 @@ def test_a_mask_that_hides_nearly_all_is_refused(run_config, key):
 
 
 @pytest.mark.parametrize("standardise", ["train", "speaker"])
-@pytest.mark.parametrize("head", ["linear", "mlp", "attention", "mha"])
+@pytest.mark.parametrize("head", ["mlp", "attention", "mha"])
 def test_masks_that_hide_nothing_give_the_run_without_masks(run_config, head, standardise):
     """Nothing else changes: neither standardisation, nor batches, nor validation."""
     nothing = {"mask_time": "1e-12", "mask_features": "1e-12"}
