@@ -9,7 +9,6 @@ Letters: K models, N utterances, V views, C classes.
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -25,6 +24,7 @@ from heads.labels import majority, smooth
 from heads.masking import draw_spans, masked
 from heads.stacked import Standardise, keep_models, run_some
 from heads.train.adamw import StackedAdamW
+from heads.train.best import Best
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 Bools = npt.NDArray[np.bool_]
 Doubles = npt.NDArray[np.float64]
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +151,7 @@ def train_stack(
     optimiser = StackedAdamW(head, configs)
     # What is hidden is drawn apart, so that it does not change the order of batches.
     rng, mask_rng = np.random.default_rng(seed), np.random.default_rng([seed, 1])
-    best = _Best(head, task.names, configs)
+    best = Best(head, task.names, configs)
     history: list[Epoch] = []
     pooled = np.flatnonzero(task.train.any(axis=0))
     originals = frames.first(task.val.shape[1])
@@ -314,65 +312,3 @@ def _validate(logits: Tensor, task: Task) -> tuple[Doubles, Doubles]:
     recall = np.divide(hits @ classes, support, where=support > 0, out=np.zeros_like(support))
     ua = recall.sum(axis=1) / np.maximum((support > 0).sum(axis=1), 1)
     return loss, ua
-
-
-class _Best:
-    """Each model's best weights so far.
-
-    Attributes:
-        state: The weights, on the CPU.
-        score: [K, 2], what they were chosen by, the larger the better.
-    """
-
-    def __init__(
-        self, head: nn.Module, names: Sequence[str], configs: Sequence[TrainConfig]
-    ) -> None:
-        self._names, self._configs = names, configs
-        self._waited = [0] * len(configs)
-        self.score = np.full((len(configs), 2), -np.inf)
-        self.state = {name: t.detach().cpu().clone() for name, t in head.state_dict().items()}
-
-    def update(
-        self,
-        head: nn.Module,
-        alive: Sequence[int],
-        numbers: Bools,
-        val_loss: Doubles,
-        val_ua: Doubles,
-        epoch: int,
-    ) -> list[int]:
-        """Take what is better, and give the rows of the stack that go on.
-
-        Args:
-            head: The stack as it is now.
-            alive: [rows], which model each row is.
-            numbers: [rows], whether its losses are numbers.
-            val_loss: [rows].
-            val_ua: [rows].
-            epoch: From 1.
-        """
-        first = val_ua if self._configs[0].select == "ua" else -val_loss
-        better, stay = [], []
-        for row, k in enumerate(alive):
-            if not numbers[row]:
-                self._warn(k, epoch)
-                continue
-            score = (first[row], -val_loss[row])
-            if score > tuple(self.score[k]):
-                self.score[k] = score
-                self._waited[k] = 0
-                better.append(row)
-            else:
-                self._waited[k] += 1
-            if self._waited[k] < self._configs[k].patience:
-                stay.append(row)
-        models = [alive[row] for row in better]
-        for name, tensor in head.state_dict().items():
-            self.state[name][models] = tensor[better].cpu()
-        return stay
-
-    def _warn(self, k: int, epoch: int) -> None:
-        kept = "its best epoch before that is kept"
-        if not np.isfinite(self.score[k]).all():
-            kept = "it has none that could be kept"
-        _log.warning("%s: the loss diverged in epoch %d; %s", self._names[k], epoch, kept)
