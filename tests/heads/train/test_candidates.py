@@ -59,5 +59,5 @@ def test_a_wrong_value_among_several_is_refused():
 def test_a_key_must_be_one_of_some_head():
     modules = {name: load_head(name) for name in ("mlp", "mha")}
     check_settings({"queries": "2", "lr": "1"}, modules)
-    with pytest.raises(UsageError, match="unknown key in --set 'querys'"):
-        check_settings({"querys": "2"}, modules)
+    with pytest.raises(UsageError, match="unknown key in --set 'nonsense'"):
+        check_settings({"nonsense": "2"}, modules)
