@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+NO_CHECKSUM = "its checksum file is missing"
+
+
 def verify(folder: Path) -> Iterator[tuple[Path, str]]:
     """Every fault of a cache as (file, what is wrong with it); nothing where it is sound.
 
@@ -51,7 +54,7 @@ def _faults_unless_gone(path: Path, key: str, planned: PlannedShard | None) -> l
 def _shard_faults(path: Path, key: str, planned: PlannedShard | None) -> Iterator[str]:
     checksum = checksum_path(path)
     if not checksum.exists():
-        yield "its checksum file is missing"
+        yield f"{NO_CHECKSUM}: run the same `ser extract` again"
     elif checksum.read_bytes() != f"{file_digest(path)}\n".encode():
         yield (
             "the file's bytes do not match its checksum file; remove it and run the same "

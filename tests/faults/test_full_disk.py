@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from embedcache.store.verify import verify
+from embedcache.store.verify import NO_CHECKSUM, verify
 from tests.faults.forks import Ended
 from tests.faults.scale import came_about, scaled
 from tests.faults.scene import INCOMPLETE, Scene, small_disk
@@ -47,7 +47,8 @@ def check_refusal(ended: Ended, cache_dir: Path) -> None:
     assert not ended.out
     assert not list(cache_dir.rglob(".tmp-*"))
     for meta in cache_dir.glob("folder/*/meta.json"):
-        assert not list(verify(meta.parent))
+        # A shard that there was just room for may lack its checksum file: others may count on it.
+        assert not [fault for _, fault in verify(meta.parent) if not fault.startswith(NO_CHECKSUM)]
 
 
 def heal(scene: Scene, disk: Path) -> None:

@@ -197,7 +197,7 @@ def test_verify_names_each_kind_of_fault(cache: Path) -> None:
     text, sound = describe_faults(cache)
     assert not sound
     for path, fault in (
-        (first, "its checksum file is missing"),
+        (first, "its checksum file is missing: run the same `ser extract` again"),
         (second, "do not match its checksum file"),
         (third.with_name("9999-00000.h5"), "no plan holds it"),
         (cache / "shards" / "8888-00000.xxh3", "its shard is missing"),
