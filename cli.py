@@ -258,6 +258,9 @@ def train_head(
     ] = "",
     seeds: Annotated[int, typer.Option(help="How many times each fold is trained.")] = 5,
     seed: Annotated[int, typer.Option(help="The first seed; it also makes the folds.")] = 0,
+    target: Annotated[
+        str, typer.Option(help="emotion, or dimensions: valence, arousal, dominance.")
+    ] = "emotion",
     labels: Annotated[
         str, typer.Option(help="hard; majority or soft from annotators' votes.")
     ] = "hard",
@@ -311,6 +314,7 @@ def train_head(
         test_corpus=test_corpus,
         seeds=seeds,
         seed=seed,
+        target=target,
         labels=LabelConfig(
             kind=labels,
             label_set=label_set,
@@ -336,7 +340,9 @@ def train_head(
 def compare(
     runs: Annotated[list[str] | None, typer.Argument(help="Runs; none is all.")] = None,
     corpus: Annotated[str | None, typer.Option(help="Only runs on this, or on all these.")] = None,
-    metric: Annotated[str, typer.Option(help="What to sort by.")] = "ua",
+    metric: Annotated[
+        str | None, typer.Option(help="What to sort by; ua, and ccc of dimensions.")
+    ] = None,
     format: Annotated[str, typer.Option(help="table, md, csv or json.")] = "table",
     results_dir: ResultsDir = Path("results"),
 ) -> None:

@@ -28,6 +28,7 @@ from heads.losses import cross_entropy
 from heads.models import mha
 from heads.stacked import Stack, Standardise
 from heads.train.memory import placed
+from heads.train.objective import Classify
 from heads.train.settings import TrainConfig
 from heads.train.stack import Task, train_stack
 
@@ -96,12 +97,14 @@ def make_task(count: int) -> Task:
     val = speaker // 2 == (fold_of[:, None] + 1) % FOLDS
     truth = np.random.default_rng(1).integers(0, CLASSES, count)
     return Task(
-        targets=np.eye(CLASSES)[truth],
+        objective=Classify(
+            targets=np.eye(CLASSES)[truth],
+            weights=np.ones((len(fold_of), CLASSES)),
+            loss=cross_entropy,
+        ),
         train=~(test | val),
         val=val,
         test=test,
-        weights=np.ones((len(fold_of), CLASSES)),
-        loss=cross_entropy,
         names=[f"model {k}" for k in range(len(fold_of))],
     )
 

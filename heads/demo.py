@@ -39,7 +39,7 @@ def demo(folder: Path) -> str:
         _log.info("training %s on the cached frames", ", ".join(HEADS))
         training = RunConfig(heads=HEADS, corpus=CORPUS, cache=extraction.folder, seeds=SEEDS)
         runs += list(run_heads(training, results_dir))
-    board = compare([str(run) for run in runs], results_dir, None, "ua", "table")
+    board = compare([str(run) for run in runs], results_dir, None, None, "table")
     best = _best(runs)
     record, table = bias(best, ("gender",))
     best.write_report("bias", record)

@@ -11,7 +11,8 @@ from heads.analysis.leaderboard import corpus_told, notes, protocol_told
 from heads.plots import to_png
 from heads.plots.confusion import plot_confusion
 from heads.plots.history import plot_history
-from heads.results import NewRun, write_run
+from heads.plots.predicted import plot_predicted
+from heads.results import NewRun, target_of, write_run
 from heads.train.run import train_runs
 
 if TYPE_CHECKING:
@@ -40,10 +41,12 @@ def _pictures(run: NewRun) -> dict[str, bytes]:
     )
     warned = notes(results)
     title = f"{about}\n({', '.join(warned)})" if warned else about
-    matrix = np.array(results["confusion_matrix"])
-    pictures = {
-        "confusion_matrix": to_png(plot_confusion(matrix, results["corpus"]["labels"], title))
-    }
+    names = results["corpus"]["labels"]
+    if target_of(results) == "dimensions":
+        pictures = {"predicted_values": to_png(plot_predicted(run.predictions, names, title))}
+    else:
+        matrix = np.array(results["confusion_matrix"])
+        pictures = {"confusion_matrix": to_png(plot_confusion(matrix, names, title))}
     if len(run.history):  # some heads have no epochs
         pictures["training_history"] = to_png(plot_history(run.history, title))
     return pictures

@@ -82,22 +82,26 @@ class LabelConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Targets:
-    """What is to be learned.
+class ClassTargets:
+    """What is to be learned: distributions over emotions.
 
     Attributes:
-        labels: Names of the classes, in the order of the columns.
-        distributions: [N, C], each row sums to one.
+        names: Of the classes, in the order of the columns.
+        values: [N, C], each row sums to one.
         kept: [N], positions of these utterances in the sequence that was given.
         left_out: Why utterances have no target, and how many.
         ignored_votes: Share of all votes that are for emotions of no class, and do not count.
     """
 
-    labels: tuple[str, ...]
-    distributions: Array
+    names: tuple[str, ...]
+    values: Array
     kept: npt.NDArray[np.int64]
     left_out: dict[str, int]
     ignored_votes: float = 0.0
+
+    def strata(self) -> list[str]:
+        """[N], the largest class of each: what folds should hold in equal shares."""
+        return [self.names[c] for c in self.values.argmax(axis=1)]
 
 
 def make_targets(
@@ -105,7 +109,7 @@ def make_targets(
     config: LabelConfig,
     order: Sequence[str] = (),
     classes: Mapping[str, str] | None = None,
-) -> Targets:
+) -> ClassTargets:
     """Distributions over emotions.
 
     Args:
@@ -142,9 +146,9 @@ def make_targets(
     table = np.array([[counts[i].get(label, 0.0) for label in labels] for i in kept])
     if config.kind == "majority":
         table = (table == table.max(axis=1, keepdims=True)).astype(np.float64)
-    return Targets(
-        labels=labels,
-        distributions=table / table.sum(axis=1, keepdims=True),
+    return ClassTargets(
+        names=labels,
+        values=table / table.sum(axis=1, keepdims=True),
         kept=kept,
         left_out=dict(Counter(reason for reason in reasons if reason)),
         ignored_votes=_ignored(votes) if config.kind != "hard" else 0.0,

@@ -6,7 +6,7 @@ results/<run-id>/results.json          configuration, provenance, protocol, metr
                  history.csv           every epoch of every model
                  model.safetensors     fold0.seed0.<parameter> and so on
                  model.json            what is needed to build the models again
-                 confusion_matrix.png, training_history.png
+                 confusion_matrix.png or predicted_values.png, training_history.png
                  bias.json             written by `ser bias`
 """
 
@@ -24,6 +24,7 @@ from embedcache.atomic import new_folder, remove_stale, write_whole
 from embedcache.errors import SerError, UsageError, disk_errors
 from embedcache.store.references import Reference
 from embedcache.utterance import Utterance
+from heads.dimensional_metrics import DIMENSIONAL_METRICS
 from heads.metrics import METRICS
 
 if TYPE_CHECKING:
@@ -40,9 +41,11 @@ _NEEDED: dict[str, tuple[str, ...]] = {
     "head": ("name", "parameters"),
     "protocol": ("name", "folds", "seeds", "speaker_overlap", "test_speakers"),
     "training": ("labels",),
-    "metrics": METRICS,
-    "per_class": (),
     "timing": ("train_s",),
+}
+_NEEDED_OF_TARGET: dict[str, dict[str, tuple[str, ...]]] = {
+    "emotion": {"metrics": METRICS, "per_class": ()},
+    "dimensions": {"metrics": DIMENSIONAL_METRICS},
 }
 
 _log = logging.getLogger(__name__)
@@ -87,7 +90,7 @@ class Run:
         try:
             self.results: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
             missing = _missing(self.results)
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise SerError(f"{file} is damaged ({error}); train the head again") from error
         if missing or self.results.get("format") != FORMAT:
             what = f"lacks {', '.join(missing)}" if missing else "has another format version"
@@ -100,8 +103,13 @@ class Run:
 
     @property
     def labels(self) -> list[str]:
-        """Names of the classes."""
+        """Names of the classes, or of the dimensions."""
         return list(self.results["corpus"]["labels"])
+
+    @property
+    def target(self) -> str:
+        """What was learned: `emotion` or `dimensions`."""
+        return target_of(self.results)
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
@@ -116,9 +124,15 @@ class Run:
         wanted = {f"{kind}_{label}" for kind in ("true", "pred") for label in self.labels}
         types = {"id": str, "speaker": str, "fold": int, "seed": int}
         types |= dict.fromkeys(wanted, float)
+        # A dimension that is not annotated is empty; a class never is.
+        empty = {name: [""] for name in wanted if self.target == "dimensions"}
         try:
             table = pd.read_csv(
-                file, dtype=types, keep_default_na=False, encoding_errors="surrogateescape"
+                file,
+                dtype=types,
+                keep_default_na=False,
+                na_values=empty,
+                encoding_errors="surrogateescape",
             )
         except (OSError, ValueError) as error:
             reason = str(error).strip()
@@ -238,13 +252,24 @@ def read_references(results_dir: Path, required: bool) -> list[Reference]:
     return found
 
 
+def target_of(results: Mapping[str, Any]) -> str:
+    """What a run has learned, by its `results.json`; those of earlier versions learned emotions."""
+    return str(results["training"].get("target", "emotion"))
+
+
 def _missing(results: Mapping[str, Any]) -> list[str]:
-    parts = [part for part in _NEEDED if part not in results]
+    """Parts that are needed and lack."""
+    lacking = _lacking(results, _NEEDED)
+    return lacking or _lacking(results, _NEEDED_OF_TARGET[target_of(results)])
+
+
+def _lacking(results: Mapping[str, Any], needed: Mapping[str, Sequence[str]]) -> list[str]:
+    parts = [part for part in needed if part not in results]
     return parts + [
         f"{part}.{name}"
-        for part in _NEEDED
+        for part in needed
         if part not in parts
-        for name in _NEEDED[part]
+        for name in needed[part]
         if name not in results[part]
     ]
 

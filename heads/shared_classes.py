@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embedcache.errors import SerError
-from heads.labels import LabelConfig, Targets, make_targets
+from heads.labels import ClassTargets, LabelConfig, make_targets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ def make_shared_targets(
     config: LabelConfig,
     order: Sequence[str] = (),
     classes: Mapping[str, str] | None = None,
-) -> tuple[Targets, Counts]:
+) -> tuple[ClassTargets, Counts]:
     """Targets of several corpora, of which some train and others test.
 
     A class stays where the training corpora and the test corpora have it, or, where each corpus
@@ -60,27 +60,27 @@ def make_shared_targets(
         shared = set.intersection(*had)
         if len(shared) < 2:
             raise SerError(_too_few(shared, {name: counts.get(name, {}) for name in names}))
-        alone = [label for label in targets.labels if label not in shared]
+        alone = [label for label in targets.names if label not in shared]
         if not alone:
             return targets, left_out
         for label in alone:  # a class of single votes alone is in no count
             left_out[label] = {name: n[label] for name, n in counts.items() if label in n}
 
 
-def class_counts(targets: Targets, corpora: Sequence[str]) -> Counts:
+def class_counts(targets: ClassTargets, corpora: Sequence[str]) -> Counts:
     """Per corpus and class, the utterances that have most votes for it, or share the first place.
 
     Args:
         targets: Of N utterances.
         corpora: [N].
     """
-    shares = targets.distributions
+    shares = targets.values
     first = np.isclose(shares, shares.max(axis=1, keepdims=True))
     counts: dict[str, Counter[str]] = {}
     for corpus, row in zip(corpora, first, strict=True):
-        labels = (x for x, most in zip(targets.labels, row, strict=True) if most)
+        labels = (x for x, most in zip(targets.names, row, strict=True) if most)
         counts.setdefault(corpus, Counter()).update(labels)
-    return {name: {x: own[x] for x in targets.labels if own[x]} for name, own in counts.items()}
+    return {name: {x: own[x] for x in targets.names if own[x]} for name, own in counts.items()}
 
 
 def _too_few(shared: set[str], had: Mapping[str, Mapping[str, int]]) -> str:

@@ -17,6 +17,13 @@ from embedcache.errors import SerError
 Array = npt.NDArray[np.float64]
 
 COLDEST, HOTTEST = 0.05, 20.0
+_LEAST = 1e-12  # of a probability whose logarithm is taken
+
+
+def log_probabilities(probabilities: Array) -> Array:
+    """Logits that stand for predicted probabilities, none of them infinite."""
+    found: Array = np.log(np.maximum(probabilities, _LEAST))
+    return found
 
 
 def fit_temperatures(logits: Array, targets: Array, val: npt.NDArray[np.bool_]) -> Array:

@@ -7,14 +7,25 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from embedcache.errors import unknown_name
+from heads.dimensional_metrics import DIMENSIONAL_METRICS
+from heads.dimensions import DIMENSIONS
 from heads.metrics import METRICS
+from heads.results import target_of
 from heads.soft_metrics import SOFT_METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-SHOWN = (*METRICS, *SOFT_METRICS, "ece_scaled")
-LOWER_IS_BETTER = frozenset({"kl", "ece", "ece_scaled", "js", "brier"})
+SHOWN = {
+    "emotion": (*METRICS, *SOFT_METRICS, "ece_scaled"),
+    "dimensions": (
+        *DIMENSIONAL_METRICS,
+        *(f"{metric}_{name}" for metric in DIMENSIONAL_METRICS for name in DIMENSIONS),
+    ),
+}
+LOWER_IS_BETTER = frozenset({"kl", "ece", "ece_scaled", "js", "brier", "rmse"}) | {
+    f"rmse_{name}" for name in DIMENSIONS
+}
 _UNKNOWN = {"mean": None, "std_seeds": None, "ci95": None}  # of runs of an earlier version
 
 
@@ -22,8 +33,8 @@ def leaderboard(results: Sequence[Mapping[str, Any]], metric: str) -> pd.DataFra
     """Runs, best first by the mean of a metric; runs without it stand last.
 
     Args:
-        results: `results.json` of each run.
-        metric: One of `SHOWN`.
+        results: `results.json` of each run, all with the same target.
+        metric: One of that target's in `SHOWN`.
 
     Returns:
         Columns run, corpus, encoder, head, labels, protocol, folds, seeds; for each metric its
@@ -33,8 +44,9 @@ def leaderboard(results: Sequence[Mapping[str, Any]], metric: str) -> pd.DataFra
     Raises:
         UsageError: There is no such metric.
     """
-    if metric not in SHOWN:
-        raise unknown_name("metric", metric, SHOWN)
+    known = SHOWN[target_of(results[0])] if results else SHOWN["emotion"]
+    if metric not in known:
+        raise unknown_name("metric", metric, known)
     table = pd.DataFrame([_row(result) for result in results])
     if table.empty:
         return table
@@ -87,6 +99,8 @@ def protocol_told(result: Mapping[str, Any]) -> str:
 def _labels(result: Mapping[str, Any]) -> str:
     """How many classes, and how they came about: runs that differ in it are not comparable."""
     training = result["training"]
+    if target_of(result) == "dimensions":
+        return ", ".join(result["corpus"]["labels"])
     made = [training.get("label_set", "")]
     if training.get("label_set_version", 1) > 1:
         made[0] += f" v{training['label_set_version']}"
@@ -116,7 +130,7 @@ def _row(result: Mapping[str, Any]) -> dict[str, Any]:
         "folds": protocol["folds"],
         "seeds": protocol["seeds"],
     }
-    for name in SHOWN:
+    for name in SHOWN[target_of(result)]:
         values = result["metrics"].get(name, _UNKNOWN)
         low, high = values["ci95"] or (None, None)
         row[name] = values["mean"]

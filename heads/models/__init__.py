@@ -71,12 +71,12 @@ class Fit:
 
     Attributes:
         state: Its weights.
-        probabilities: [N, C], for all utterances.
+        predictions: [N, C], probabilities for all utterances.
         score: What it is chosen by among others, from training or validation part: UA.
     """
 
     state: Mapping[str, Tensor]
-    probabilities: npt.NDArray[np.float64]
+    predictions: npt.NDArray[np.float64]
     score: float
 
 

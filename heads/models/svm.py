@@ -61,6 +61,6 @@ def fit(config: Config, examples: Examples) -> Fit:
     )
     return Fit(
         state={name: torch.from_numpy(array) for name, array in fitted.model.to_arrays().items()},
-        probabilities=fitted.model.probabilities(examples.vectors),
+        predictions=fitted.model.probabilities(examples.vectors),
         score=max(fitted.inner_ua),
     )

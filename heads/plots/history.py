@@ -1,4 +1,4 @@
-"""The training history: loss and unweighted accuracy over epochs, over all folds and seeds."""
+"""The training history: loss and validation score over epochs, over all folds and seeds."""
 
 from __future__ import annotations
 
@@ -12,27 +12,31 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+_SCORES = {"val_ua": "unweighted accuracy", "val_ccc": "concordance (CCC)"}
+
+
 def plot_history(history: pd.DataFrame, title: str) -> Figure:
     """Median and middle half over all models; one that has stopped keeps its last values.
 
     Args:
-        history: Columns fold, seed, epoch, train_loss, val_loss, val_ua.
+        history: Columns fold, seed, epoch, train_loss, val_loss, and val_ua or val_ccc.
         title: What is shown.
     """
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     figure.suptitle(title, fontsize=10)
-    losses, accuracy = figure.subplots(1, 2)
+    column, told = next((c, told) for c, told in _SCORES.items() if c in history)
+    losses, scores = figure.subplots(1, 2)
     _band(losses, history, "train_loss", "training", "black", "--")
     _band(losses, history, "val_loss", "validation", "tab:blue", "-")
     losses.set_ylabel("loss")
     losses.legend(frameon=False)
-    _band(accuracy, history, "val_ua", "validation", "tab:blue", "-")
-    accuracy.set_ylabel("unweighted accuracy (validation)")
-    accuracy.set_ylim(0, 1)
+    _band(scores, history, column, "validation", "tab:blue", "-")
+    scores.set_ylabel(f"{told} (validation)")
+    scores.set_ylim(min(0, scores.get_ylim()[0]), 1)  # concordance can be below 0
     models = len(history[["fold", "seed"]].drop_duplicates())
     shown = "one model" if models == 1 else f"median and middle half of {models} models"
-    accuracy.set_title(shown, fontsize=8)
-    for axes in (losses, accuracy):
+    scores.set_title(shown, fontsize=8)
+    for axes in (losses, scores):
         axes.set_xlabel("epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.spines[["top", "right"]].set_visible(False)

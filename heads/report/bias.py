@@ -36,6 +36,11 @@ def bias(run: Run, by: Sequence[str]) -> tuple[dict[str, Any], str]:
     Raises:
         UsageError: A column does not exist or is empty, or speakers are not known.
     """
+    if run.target != "emotion":
+        raise UsageError(
+            f"{run.id} has learned {', '.join(run.labels)}: recall and accuracy of groups are of "
+            "runs on emotions"
+        )
     if not by:
         raise UsageError(f"--by is empty; there are: {', '.join(_columns(run))}")
     table, ids = _table(run)

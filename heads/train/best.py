@@ -46,7 +46,7 @@ class Best:
         alive: Sequence[int],
         numbers: Bools,
         val_loss: Doubles,
-        val_ua: Doubles,
+        val_score: Doubles,
         epoch: int,
     ) -> list[int]:
         """Take what is better, and give the rows of the stack that go on.
@@ -56,10 +56,10 @@ class Best:
             alive: [rows], which model each row is.
             numbers: [rows], whether its losses are numbers.
             val_loss: [rows].
-            val_ua: [rows].
+            val_score: [rows].
             epoch: From 1.
         """
-        first = val_ua if self._configs[0].select == "ua" else -val_loss
+        first = -val_loss if self._configs[0].select == "loss" else val_score
         better, stay = [], []
         for row, k in enumerate(alive):
             if not numbers[row]:

@@ -86,17 +86,17 @@ def counts_by_corpus(
     if not isinstance(data.reader, PooledReader):
         return {}
     of_tested = Counter(corpora_of([data.utterances[i] for i in tested], data.reader))
-    largest = data.targets.distributions.argmax(axis=1)
+    largest = data.targets.values.argmax(axis=1)
     found: dict[str, dict[str, Any]] = {}
     for name, reader in data.reader.readers.items():
         own = [i for i, x in enumerate(corpora_of(data.utterances, data.reader)) if x == name]
-        classes = Counter(data.targets.labels[largest[i]] for i in own)
+        classes = Counter(data.targets.names[largest[i]] for i in own)
         found[name] = {
             "utterances": len(own),
             "tested": of_tested[name],
             "missing": len(reader.missing),
             "speakers": len({s for i in own if (s := data.utterances[i].speaker)}),
-            "classes": {label: classes[label] for label in data.targets.labels},
+            "classes": {label: classes[label] for label in data.targets.names},
             "agreement": agreement(reader.utterances, votes),
         }
     return found

@@ -5,8 +5,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from embedcache.corpora import emobox_name
-from embedcache.errors import UsageError
+from embedcache.errors import SerError, UsageError
+from heads.dimensions import DimensionTargets
 from heads.promises import overlap
 from heads.shares import Shares, make_shares
 from heads.splits import Fold, SplitTable, split
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from embedcache.utterance import Utterance
-    from heads.labels import Targets
+    from heads.labels import ClassTargets
     from heads.train.prepare import RunConfig
 
 _log = logging.getLogger(__name__)
@@ -26,7 +29,7 @@ def make_folds(
     listed: Sequence[Utterance],
     utterances: Sequence[Utterance],
     corpora: Sequence[str],
-    targets: Targets,
+    targets: ClassTargets | DimensionTargets,
 ) -> tuple[list[Fold], dict[str, Any]]:
     """The folds of a protocol, and what `results.json` tells of them.
 
@@ -35,7 +38,7 @@ def make_folds(
         listed: All that the corpora list, with or without frames and a target.
         utterances: [N], those that have both.
         corpora: [N], the corpus of each.
-        targets: Their distributions.
+        targets: What is to be learned of them.
 
     Raises:
         UsageError: The corpora do not have what the protocol needs.
@@ -45,7 +48,7 @@ def make_folds(
     if protocol == "official":
         _require_official(listed, utterances, corpora)
     table = SplitTable(
-        strata=_strata(utterances, corpora, targets),
+        strata=_strata(utterances, corpora, targets.strata()),
         speakers=[u.speaker for u in utterances],
         sessions=[u.session for u in utterances],
         sentences=[u.sentence for u in utterances],
@@ -69,13 +72,49 @@ def make_folds(
     return folds, told
 
 
-def _strata(utterances: Sequence[Utterance], corpora: Sequence[str], targets: Targets) -> list[str]:
-    """What folds should hold in equal shares: the label, the gender where known, the corpus."""
-    largest = targets.distributions.argmax(axis=1)
+def require_examples(targets: ClassTargets | DimensionTargets, folds: Sequence[Fold]) -> None:
+    """See that each fold can learn every class or dimension, and tell how well it has.
+
+    Raises:
+        SerError: A class has no training utterance, a dimension does not vary in a training part,
+            or a validation part has too few values of all of them.
+    """
+    for number, fold in enumerate(folds):
+        if isinstance(targets, DimensionTargets):
+            _require_values(targets, fold, number)
+            continue
+        counts = targets.values[fold.train].sum(axis=0)
+        lacking = [x for x, n in zip(targets.names, counts, strict=True) if n == 0]
+        if lacking:
+            raise SerError(
+                f"fold {number} has no training utterance of {', '.join(lacking)}; give fewer "
+                "--folds, --drop the class, or another --seed"
+            )
+
+
+def _require_values(targets: DimensionTargets, fold: Fold, number: int) -> None:
+    remedy = "give fewer --folds, or another --seed"
+    for name, values in zip(targets.names, targets.values[fold.train].T, strict=True):
+        if len(np.unique(values[~np.isnan(values)])) < 2:
+            raise SerError(
+                f"{name} does not vary over the training utterances of fold {number}; {remedy}"
+            )
+    known = (~np.isnan(targets.values[fold.val])).sum(axis=0)
+    if known.max() < 2:
+        raise SerError(
+            f"the validation part of fold {number} has fewer than two values of each of "
+            f"{', '.join(targets.names)}; {remedy}"
+        )
+
+
+def _strata(
+    utterances: Sequence[Utterance], corpora: Sequence[str], of_targets: Sequence[str]
+) -> list[str]:
+    """What folds should hold in equal shares: the target, the gender where known, the corpus."""
     pooled = len(set(corpora)) > 1
     return [
-        f"{targets.labels[c]}|{u.gender}" + (f"|{corpus}" if pooled else "")
-        for c, u, corpus in zip(largest, utterances, corpora, strict=True)
+        f"{stratum}|{u.gender}" + (f"|{corpus}" if pooled else "")
+        for stratum, u, corpus in zip(of_targets, utterances, corpora, strict=True)
     ]
 
 

@@ -16,14 +16,16 @@ from embedcache.audio.augmentation import parse_views
 from embedcache.corpora import label_order
 from embedcache.errors import UsageError, unknown_name
 from embedcache.utterance import Utterance
-from heads.labels import LabelConfig, Targets, make_targets
+from heads.dimensions import DimensionTargets, make_dimension_targets
+from heads.labels import ClassTargets, LabelConfig, make_targets
 from heads.pool import FrameReader, corpora_of
 from heads.shared_classes import Counts, class_counts, make_shared_targets
 from heads.splits import Fold
 from heads.train.corpora import find_label_set, open_corpora
-from heads.train.folds import make_folds
+from heads.train.folds import make_folds, require_examples
 
 STANDARDISE = ("train", "speaker")
+TARGETS = ("emotion", "dimensions")
 _ROUNDING = 1e-9
 _log = logging.getLogger(__name__)
 
@@ -48,11 +50,13 @@ class RunConfig:
         test_corpus: Corpora that only test, joined with commas; empty for none.
         seeds: How many times every fold is trained.
         seed: The first seed; it also makes the folds.
+        target: What is learned: `emotion`, or `dimensions` (valence, arousal, dominance).
         labels: How emotions become targets.
         views: Augmented views to train with: `all` that the cache holds, `none`, or their names.
         standardise: By whose frames: `train`, the model's own training part, or `speaker`, each
             speaker's own and then that.
-        loss: Of `heads.losses`; `auto` is cross-entropy for hard labels and KL for soft ones.
+        loss: Of `heads.losses`; `auto` is cross-entropy for hard labels, KL for soft ones. For
+            dimensions it is concordance.
         class_weights: `none`, `balanced` or `effective`.
         settings: `--set` keys and values, for training or for a head.
         device: `auto`, `cpu` or `cuda`.
@@ -71,6 +75,7 @@ class RunConfig:
     test_corpus: str = ""
     seeds: int = 5
     seed: int = 0
+    target: str = "emotion"
     labels: LabelConfig = field(default_factory=LabelConfig)
     views: Sequence[str] = ("all",)
     standardise: str = "train"
@@ -80,10 +85,37 @@ class RunConfig:
     device: str = "auto"
 
     def __post_init__(self) -> None:
+        if self.standardise not in STANDARDISE:
+            raise unknown_name("--standardise", self.standardise, STANDARDISE)
+        if self.target not in TARGETS:
+            raise unknown_name("--target", self.target, TARGETS)
+        if self.target == "dimensions":
+            self._require_nothing_of_classes()
         if self.test_corpora and self.protocol not in ("speaker", "cross-corpus"):
             raise UsageError(
                 f"--test-corpus {self.test_corpus} says who is tested, and so does --protocol "
                 f"{self.protocol}; leave one of them out"
+            )
+
+    def _require_nothing_of_classes(self) -> None:
+        """See that nothing is asked for that dimensions do not have.
+
+        Raises:
+            UsageError: Something is.
+        """
+        if self.labels != LabelConfig():
+            raise UsageError(
+                "--target dimensions learns values; leave out what is about emotions: --labels, "
+                "--label-set, --votes, --min-agreement, --ties, --smoothing, --map and --drop"
+            )
+        if self.loss != "auto" or self.class_weights != "none":
+            raise UsageError(
+                "--target dimensions learns by concordance: leave out --loss and --class-weights"
+            )
+        if len(self.corpora) + len(self.test_corpora) > 1:
+            raise UsageError(
+                "--target dimensions takes one corpus: each has its own scale, such as 1 to 5 or "
+                "1 to 7, and concordance is of values on one scale"
             )
 
     @property
@@ -116,7 +148,7 @@ class Prepared:
     Attributes:
         reader: The open cache, or those of several corpora.
         utterances: [N], those with frames and a target.
-        targets: Their distributions.
+        targets: What is to be learned of them.
         folds: Who trains, validates and tests.
         protocol: What `results.json` tells of how they were made.
         views: [V], augmented views of the utterances; they only ever train.
@@ -125,7 +157,7 @@ class Prepared:
 
     reader: FrameReader
     utterances: list[Utterance]
-    targets: Targets
+    targets: ClassTargets | DimensionTargets
     folds: list[Fold]
     protocol: dict[str, Any] = field(default_factory=dict)
     views: list[Utterance] = field(default_factory=list)
@@ -138,6 +170,14 @@ class Prepared:
             row[getattr(fold, name)] = True
         return roles
 
+    def training(self) -> npt.NDArray[np.bool_]:
+        """Which utterances and views train in which fold: [F, N + V].
+
+        A view trains wherever its utterance does.
+        """
+        train = self.role("train")
+        return np.concatenate([train, train[:, self.view_of]], axis=1)
+
 
 def prepare(config: RunConfig) -> Prepared:
     """Open the caches, make targets and folds.
@@ -146,14 +186,20 @@ def prepare(config: RunConfig) -> Prepared:
         UsageError: A cache, the labels or the protocol do not exist.
         SerError: A cache is damaged or empty, or a fold shares what its protocol keeps apart.
     """
-    if config.standardise not in STANDARDISE:
-        raise unknown_name("--standardise", config.standardise, STANDARDISE)
     reader = open_corpora(config)
-    targets, unshared = _targets(config, reader)
+    targets: ClassTargets | DimensionTargets
+    unshared: Counts = {}
+    if config.target == "dimensions":
+        targets = make_dimension_targets(reader.utterances)
+    else:
+        targets, unshared = _class_targets(config, reader)
+    for reason, count in targets.left_out.items():
+        _log.warning("%d of %d utterances left out: %s", count, len(reader.utterances), reason)
     utterances = [reader.utterances[i] for i in targets.kept]
     corpora = corpora_of(utterances, reader)
     listed = [*reader.utterances, *reader.missing]
     folds, told = make_folds(config, listed, utterances, corpora, targets)
+    require_examples(targets, folds)
     if unshared:
         told["classes_left_out"] = unshared
     views, view_of = _training_views(config, reader, utterances, folds)
@@ -168,7 +214,7 @@ def prepare(config: RunConfig) -> Prepared:
     )
 
 
-def _targets(config: RunConfig, reader: FrameReader) -> tuple[Targets, Counts]:
+def _class_targets(config: RunConfig, reader: FrameReader) -> tuple[ClassTargets, Counts]:
     """Targets, and the classes that are left out for training and test do not both have them."""
     everyone = [*config.corpora, *config.test_corpora]
     corpora = corpora_of(reader.utterances, reader)
@@ -186,14 +232,12 @@ def _targets(config: RunConfig, reader: FrameReader) -> tuple[Targets, Counts]:
     if unshared:
         told = ", ".join(f"{label} ({_counted(counts)})" for label, counts in unshared.items())
         _log.warning("classes that training and test do not both have are left out: %s", told)
-    for reason, count in targets.left_out.items():
-        _log.warning("%d of %d utterances left out: %s", count, len(reader.utterances), reason)
     if targets.ignored_votes > _ROUNDING:
         share = 100 * targets.ignored_votes
         _log.warning("%.1f %% of the votes are for emotions of no class and do not count", share)
     counts_of = class_counts(targets, [corpora[i] for i in targets.kept])
     for name in everyone:
-        lacking = [label for label in targets.labels if label not in counts_of.get(name, {})]
+        lacking = [label for label in targets.names if label not in counts_of.get(name, {})]
         if lacking and len(everyone) > 1:
             _log.warning("%s has no utterance of %s", name, ", ".join(lacking))
     return targets, unshared

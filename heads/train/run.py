@@ -14,9 +14,12 @@ from heads.losses import find_loss
 from heads.models import HeadModule, load_head
 from heads.results import NewRun
 from heads.train.candidates import Candidate, check_settings, make_candidates
+from heads.train.direct import fit_directly
 from heads.train.fit import fit
+from heads.train.inputs import Inputs
 from heads.train.prepare import Prepared, RunConfig, prepare
-from heads.train.record import Finished, record
+from heads.train.provenance import Finished
+from heads.train.record import record
 from heads.train.select import choose
 
 
@@ -35,19 +38,39 @@ def train_runs(config: RunConfig) -> Iterator[NewRun]:
         raise UsageError(f"--seed {config.seed}: give a number from 0 to {2**32 - 1}")
     modules = {name: load_head(name) for name in dict.fromkeys(config.heads)}
     check_settings(config.settings, modules)
-    soft = config.labels.kind == "soft"
-    if config.loss == "auto":
-        config = replace(config, loss="kl" if soft else "cross-entropy")
-    find_loss(config.loss)
-    select = "loss" if soft else "ua"
+    select = _select(config)
+    if config.target == "emotion":
+        if config.loss == "auto":
+            config = replace(config, loss="kl" if select == "loss" else "cross-entropy")
+        find_loss(config.loss)
     for module in modules.values():  # before anything is read, so that a wrong value is told first
-        make_candidates(config.settings, module, [("last",)], select)
+        candidates = make_candidates(config.settings, module, [("last",)], select)
+        _require_select(config, candidates[0].training.select)
     device = resolve_device(config.device)
     data = prepare(config)
     layers = _layers(config.layer, data)
+    inputs = Inputs(data, config.standardise, device)
     for name, module in modules.items():
         candidates = make_candidates(config.settings, module, layers, select)
-        yield _train(config, data, name, module, candidates, device)
+        yield _train(config, data, name, module, candidates, inputs, device)
+
+
+def _select(config: RunConfig) -> str:
+    """What models are chosen by on validation, where `select` leaves it open."""
+    if config.target == "dimensions":
+        return "ccc"
+    return "loss" if config.labels.kind == "soft" else "ua"
+
+
+def _require_select(config: RunConfig, select: str) -> None:
+    """See that models have what they are to be chosen by.
+
+    Raises:
+        UsageError: They have not.
+    """
+    known = ("ccc", "loss") if config.target == "dimensions" else ("ua", "loss")
+    if select not in known:
+        raise UsageError(f"--set select={select}: give {' or '.join(known)}, or leave it out")
 
 
 def _layers(asked: str, data: Prepared) -> list[tuple[str, ...]]:
@@ -67,12 +90,15 @@ def _train(
     name: str,
     module: HeadModule,
     candidates: Sequence[Candidate],
+    inputs: Inputs,
     device: str,
 ) -> NewRun:
     started = time.perf_counter()
     if hasattr(module, "fit"):  # nothing in it is drawn at random
         config = replace(config, seeds=1)
-    members, load_s = fit(config, data, module, candidates, device)
+        members, load_s = fit_directly(config, data, module, candidates)
+    else:
+        members, load_s = fit(config, data, module, candidates, inputs, device)
     by = "inner_ua" if hasattr(module, "fit") else f"val_{candidates[0].training.select}"
     chosen, choice = choose(members, candidates, by)
     if not chosen:

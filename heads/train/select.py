@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from heads.train.candidates import Candidate
-    from heads.train.fit import Member
+    from heads.train.member import Member
 
 _log = logging.getLogger(__name__)
 

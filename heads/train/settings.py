@@ -8,7 +8,7 @@ import numpy as np
 
 from embedcache.errors import UsageError
 
-SELECT = ("ua", "loss")
+SELECT = ("ua", "ccc", "loss")
 PRECISION = ("auto", "float32", "bfloat16")
 LARGEST_MASK = 0.8
 
@@ -28,8 +28,9 @@ class TrainConfig:
         mask_time_span: Frames of such a span.
         mask_features: Share of the dimensions that training hides, in bands over the whole clip.
         mask_features_span: Neighbouring dimensions of such a band.
-        select: What improves on validation: `ua` (ties go to the lower loss) or `loss`; `auto` is
-            `ua` for hard labels and `loss` for soft ones.
+        select: What improves on validation: `ua` (ties go to the lower loss) or `loss`, of
+            emotional dimensions `ccc` or `loss`; `auto` is `ua` for hard labels, `loss` for soft
+            ones, and `ccc`.
         precision: What frames are multiplied in, `float32` or `bfloat16`; `auto` is bfloat16 for a
             gigabyte of frames or more, and for any in a deep head such as `transformer`, where the
             device multiplies that faster.
@@ -50,7 +51,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         if self.select not in ("auto", *SELECT):
-            raise UsageError(f"--set select={self.select}: give auto, {' or '.join(SELECT)}")
+            raise UsageError(f"--set select={self.select}: give auto, {', '.join(SELECT)}")
         if self.precision not in PRECISION:
             raise UsageError(f"--set precision={self.precision}: give {', '.join(PRECISION)}")
         for name in ("mask_time", "mask_features"):

@@ -4,7 +4,7 @@ All models see the same batches; a model's loss counts only the utterances that 
 have a leading axis K and the optimiser works element by element, so models do not touch each other.
 A model that has stopped leaves the stack.
 
-Letters: K models, N utterances, V views, C classes.
+Letters: K models, N utterances, V views, O outputs (classes or emotional dimensions).
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from heads.data import FrameSet, frame_set, reading_batches, training_batches
-from heads.labels import majority, smooth
 from heads.masking import draw_spans, masked
 from heads.stacked import Standardise, keep_models, run_some
 from heads.train.adamw import StackedAdamW
@@ -29,7 +28,7 @@ from heads.train.best import Best
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from heads.losses import Loss
+    from heads.train.objective import Objective
     from heads.train.settings import TrainConfig
 
 Bools = npt.NDArray[np.bool_]
@@ -45,14 +44,14 @@ class Epoch:
         model: Position in the stack.
         train_loss: Mean over its training utterances, while training.
         val_loss: Mean over its validation utterances, after the epoch.
-        val_ua: Unweighted accuracy on its validation utterances, after the epoch.
+        val_score: On its validation utterances, after the epoch: what `Objective.score` names.
     """
 
     epoch: int
     model: int
     train_loss: float
     val_loss: float
-    val_ua: float
+    val_score: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,23 +61,17 @@ class Task:
     After the N utterances stand V augmented views of them, which only train.
 
     Attributes:
-        targets: [N + V, C].
+        objective: Their targets, and what they are trained on and chosen by.
         train: [K, N + V], which utterances and views train which model.
         val: [K, N], on which utterances it is validated.
         test: [K, N], for which others its predictions are wanted in the end.
-        smoothing: Share of a target that the training loss spreads evenly; no other number does.
-        weights: [K, C], class weights.
-        loss: Of `heads.losses`.
         names: [K], what a message calls each model.
     """
 
-    targets: Doubles
+    objective: Objective
     train: Bools
     val: Bools
     test: Bools
-    smoothing: float = 0.0
-    weights: Doubles
-    loss: Loss
     names: Sequence[str]
 
     def at(self, rows: Sequence[int]) -> Task:
@@ -86,10 +79,10 @@ class Task:
         index = list(rows)
         return replace(
             self,
+            objective=self.objective.at(index),
             train=self.train[index],
             val=self.val[index],
             test=self.test[index],
-            weights=self.weights[index],
             names=[self.names[k] for k in index],
         )
 
@@ -114,14 +107,14 @@ class Trained:
     Attributes:
         state: The head's state at each model's best epoch, every tensor with leading axis K.
         history: Every epoch of every model until it stopped.
-        probabilities: [K, N, C], each model's predictions for what validates and tests it; NaN for
-            all others, and for a model that never gave a number.
+        predictions: [K, N, O], of each model for what validates and tests it; NaN for all others,
+            and for a model that never gave a number.
         val_score: [K, 2], what its best epoch was chosen by, the larger the better.
     """
 
     state: dict[str, Tensor]
     history: list[Epoch]
-    probabilities: Doubles
+    predictions: Doubles
     val_score: Doubles
 
 
@@ -139,7 +132,7 @@ def train_stack(
     Args:
         head: K models; see `heads.models`. It is used up.
         frames: Of the N utterances and V views.
-        task: Targets and roles.
+        task: What they learn, and from which utterances.
         configs: [K], optimisation; they may differ in `lr`, `weight_decay`, `clip` and `patience`.
             `select` may not be `auto`.
         seed: Of the order of batches.
@@ -162,20 +155,20 @@ def train_stack(
         head.train()
         ours = task.at(alive)
         batches = training_batches(frames.lengths[pooled], common.batch_size, rng)
-        logits_of = (
-            (indices, _training_logits(head, frames, indices, common, mask_rng, device, hiding))
+        outputs_of = (
+            (indices, _training_outputs(head, frames, indices, common, mask_rng, device, hiding))
             for indices in (pooled[batch] for batch in batches)
         )
-        train_loss = _train_epoch(logits_of, ours, optimiser, device)
-        logits = predict(head, head.state_dict(), originals, ours.val, common.batch_size, device)
-        val_loss, val_ua = _validate(logits, ours)
+        train_loss = _train_epoch(outputs_of, ours, optimiser, device)
+        outputs = predict(head, head.state_dict(), originals, ours.val, common.batch_size, device)
+        val_loss, val_score = ours.objective.validate(outputs, ours.val)
         numbers = np.isfinite(train_loss + val_loss)
         history += [
-            Epoch(epoch, k, *(float(values[row]) for values in (train_loss, val_loss, val_ua)))
+            Epoch(epoch, k, *(float(values[row]) for values in (train_loss, val_loss, val_score)))
             for row, k in enumerate(alive)
             if numbers[row]
         ]
-        stay = best.update(head, alive, numbers, val_loss, val_ua, epoch)
+        stay = best.update(head, alive, numbers, val_loss, val_score, epoch)
         if not stay:
             break
         if len(stay) < len(alive):
@@ -184,12 +177,12 @@ def train_stack(
             alive = [alive[row] for row in stay]
     state = {name: tensor.to(device) for name, tensor in best.state.items()}
     wanted = task.val | task.test
-    logits = predict(head, state, originals, wanted, common.batch_size, device)
-    logits[~np.isfinite(best.score).all(axis=1)] = np.nan
+    outputs = predict(head, state, originals, wanted, common.batch_size, device)
+    outputs[~np.isfinite(best.score).all(axis=1)] = np.nan
     return Trained(
         state=best.state,
         history=history,
-        probabilities=logits.softmax(dim=-1).double().numpy(),
+        predictions=task.objective.predictions(outputs),
         val_score=best.score,
     )
 
@@ -203,7 +196,7 @@ def predict(
     batch_size: int,
     device: str,
 ) -> Tensor:
-    """Logits of each model for the utterances that are wanted of it.
+    """Outputs of each model for the utterances that are wanted of it.
 
     Args:
         head: A stack; its own weights are not used.
@@ -214,19 +207,19 @@ def predict(
         device: Of `torch`.
 
     Shape:
-        Output: [K, N, C] on the CPU, NaN for what is not wanted.
+        Output: [K, N, O] on the CPU, NaN for what is not wanted.
     """
     head.eval()
-    logits = torch.full((*wanted.shape, 1), torch.nan)
+    outputs = torch.full((*wanted.shape, 1), torch.nan)
     for rows in _neighbours_alike(wanted):
         chosen = np.flatnonzero(wanted[rows.start])
         for batch in reading_batches(frames.lengths[chosen], batch_size):
             indices = chosen[batch]
             found = run_some(head, state, rows, *frames.batch(indices.tolist(), device)).cpu()
-            if logits.shape[2] != found.shape[2]:
-                logits = logits.repeat(1, 1, found.shape[2])
-            logits[rows, indices] = found
-    return logits
+            if outputs.shape[2] != found.shape[2]:
+                outputs = outputs.repeat(1, 1, found.shape[2])
+            outputs[rows, indices] = found
+    return outputs
 
 
 def _neighbours_alike(wanted: Bools) -> list[slice]:
@@ -237,30 +230,26 @@ def _neighbours_alike(wanted: Bools) -> list[slice]:
 
 
 def _train_epoch(
-    logits_of: Iterable[tuple[npt.NDArray[np.int64], Tensor]],
+    outputs_of: Iterable[tuple[npt.NDArray[np.int64], Tensor]],
     task: Task,
     optimiser: StackedAdamW,
     device: str,
 ) -> Doubles:
     """One pass over all utterances that train any model; mean loss of each model."""
-    targets = torch.from_numpy(smooth(task.targets, task.smoothing)).float().to(device)
-    weights = torch.from_numpy(task.weights).float().to(device)
+    batch_loss = task.objective.batch_loss(device)
     trains = torch.from_numpy(task.train).to(device, torch.float32)
     total = torch.zeros(len(task.train), dtype=torch.float64, device=device)
-    for indices, logits in logits_of:
+    for indices, outputs in outputs_of:
         own = trains[:, indices]  # [K, B]
-        # What trains only others is left out before the loss: 0 times infinity is no number.
-        known = torch.where(own[:, :, None] > 0, logits, 0.0)
-        losses = task.loss(known, targets[indices], weights) * own
-        loss = (losses.sum(dim=1) / own.sum(dim=1).clamp_min(1)).sum()
-        torch.autograd.backward(loss)
+        losses = batch_loss(outputs, indices, own)
+        torch.autograd.backward(losses.sum())
         optimiser.step()
-        total += losses.detach().sum(dim=1)
+        total += losses.detach() * own.sum(dim=1)
     mean: Doubles = total.cpu().numpy() / task.train.sum(axis=1)
     return mean
 
 
-def _training_logits(
+def _training_outputs(
     head: nn.Module,
     frames: FrameSet,
     indices: npt.NDArray[np.int64],
@@ -269,10 +258,10 @@ def _training_logits(
     device: str,
     hiding: Hiding | None,
 ) -> Tensor:
-    """Logits [K, B, C] of a batch, with frames and dimensions hidden where that is asked for."""
+    """Outputs [K, B, O] of a batch, with frames and dimensions hidden where that is asked for."""
     if not (config.mask_time or config.mask_features):
-        logits: Tensor = head(*frames.batch(indices.tolist(), device))
-        return logits
+        outputs: Tensor = head(*frames.batch(indices.tolist(), device))
+        return outputs
     whole = hiding.frames if hiding else frames
     spans = draw_spans(whole.lengths[indices], config.mask_time, config.mask_time_span, rng)
     if hiding:
@@ -287,28 +276,11 @@ def _training_logits(
     dims = np.full(len(indices), _seen_dim(head))
     bands = draw_spans(dims, config.mask_features, config.mask_features_span, rng)
     with masked(head, padded, mask, spans, bands) as batch:
-        logits = head(*batch)
-    return logits
+        outputs = head(*batch)
+    return outputs
 
 
 def _seen_dim(head: nn.Module) -> int:
     """Dimensions that a head sees, one layer's."""
     (standardise,) = (module for module in head.modules() if isinstance(module, Standardise))
     return standardise.dim
-
-
-def _validate(logits: Tensor, task: Task) -> tuple[Doubles, Doubles]:
-    """Each model's mean loss and UA over its validation utterances; logits are NaN elsewhere."""
-    targets = task.targets[: task.val.shape[1]]
-    filled = torch.where(torch.from_numpy(task.val)[:, :, None], logits, 0.0)
-    losses = task.loss(
-        filled, torch.from_numpy(targets).float(), torch.from_numpy(task.weights).float()
-    )
-    loss = (losses.double().numpy() * task.val).sum(axis=1) / task.val.sum(axis=1)
-    truth = majority(targets)
-    classes = np.eye(targets.shape[1])[truth] * (truth >= 0)[:, None]  # [N, C]
-    hits = (filled.argmax(dim=-1).numpy() == truth) & task.val  # [K, N]
-    support = task.val @ classes
-    recall = np.divide(hits @ classes, support, where=support > 0, out=np.zeros_like(support))
-    ua = recall.sum(axis=1) / np.maximum((support > 0).sum(axis=1), 1)
-    return loss, ua

@@ -28,7 +28,8 @@ def plant_clips(speakers=8, clips=4, seed=0):
     """Utterances of some speakers, and frames [2, T, D] that hold the label, not too clearly.
 
     Half of the speakers are women; each session has two speakers; five annotators vote; the label
-    is the one that was planted, and some votes are tied.
+    is the one that was planted, and some votes are tied. Valence follows the label; arousal is what
+    the clip's frames lie around in their first dimension; only half of the speakers have dominance.
     """
     rng = np.random.default_rng(seed)
     centers = rng.standard_normal((len(LABELS), DIM))
@@ -55,7 +56,10 @@ def plant_clips(speakers=8, clips=4, seed=0):
             shape = (2, count, DIM)
             values = centers[c] + voice + 1.4 * rng.standard_normal((1, 1, DIM))
             frames[clip.id] = (values + rng.standard_normal(shape)).astype(np.float32)
-            utterances.append(clip)
+            dimensions = {"valence": 1.0 + 2 * c, "arousal": 3 + float(values[0, 0, 0])}
+            if s % 4 < 2:
+                dimensions["dominance"] = 4 - float(values[0, 0, 1])
+            utterances.append(replace(clip, dimensions=dimensions))
     return utterances, frames
 
 

@@ -38,14 +38,14 @@ def test_every_row_is_the_share_of_each_emotion_in_the_votes(utterances, kind):
         targets = make_targets(utterances, LabelConfig(kind=kind))
     except SerError:
         reject()  # nothing to tell apart: see the tests of the messages
-    np.testing.assert_allclose(targets.distributions.sum(axis=1), 1.0, rtol=1e-12)
-    assert (targets.distributions >= 0).all()
-    assert (targets.distributions.sum(axis=0) > 0).all(), "a class that never occurs"
+    np.testing.assert_allclose(targets.values.sum(axis=1), 1.0, rtol=1e-12)
+    assert (targets.values >= 0).all()
+    assert (targets.values.sum(axis=0) > 0).all(), "a class that never occurs"
     assert sum(targets.left_out.values()) == len(utterances) - len(targets.kept)
-    for row, position in zip(targets.distributions, targets.kept, strict=True):
+    for row, position in zip(targets.values, targets.kept, strict=True):
         utterance = utterances[position]
         votes = utterance.votes if kind == "soft" else {utterance.label: 1.0}
-        shares = dict(zip(targets.labels, row, strict=True))
+        shares = dict(zip(targets.names, row, strict=True))
         for label, count in votes.items():
             assert shares.get(label, 0.0) == pytest.approx(count / sum(votes.values()))
 
@@ -63,27 +63,27 @@ def test_kept_and_left_out_are_told_apart_by_having_a_target(utterances):
 def test_hard_looks_at_the_label_and_soft_at_the_votes():
     utterances = [clip("angry", happy=3.0, sad=1.0), clip("sad", sad=4.0)]
     hard = make_targets(utterances, LabelConfig(kind="hard"))
-    assert hard.labels == ("angry", "sad")
-    np.testing.assert_array_equal(hard.distributions, [[1, 0], [0, 1]])
+    assert hard.names == ("angry", "sad")
+    np.testing.assert_array_equal(hard.values, [[1, 0], [0, 1]])
     soft = make_targets(utterances, LabelConfig(kind="soft"))
-    assert soft.labels == ("happy", "sad")
-    np.testing.assert_array_equal(soft.distributions, [[0.75, 0.25], [0, 1]])
+    assert soft.names == ("happy", "sad")
+    np.testing.assert_array_equal(soft.values, [[0.75, 0.25], [0, 1]])
 
 
 def test_two_emotions_with_one_new_name_are_one_class():
     utterances = [clip("happy", happy=2.0, excited=1.0, sad=1.0), clip("excited"), clip("sad")]
     rename = {"excited": "happy"}
     hard = make_targets(utterances, LabelConfig(rename=rename))
-    assert hard.labels == ("happy", "sad")
-    np.testing.assert_array_equal(hard.distributions.argmax(axis=1), [0, 0, 1])
+    assert hard.names == ("happy", "sad")
+    np.testing.assert_array_equal(hard.values.argmax(axis=1), [0, 0, 1])
     soft = make_targets(utterances, LabelConfig(kind="soft", rename=rename))
-    np.testing.assert_array_equal(soft.distributions, [[0.75, 0.25]])
+    np.testing.assert_array_equal(soft.values, [[0.75, 0.25]])
 
 
 def test_names_can_be_swapped():
     utterances = [clip("happy"), clip("sad"), clip("happy")]
     swapped = make_targets(utterances, LabelConfig(rename={"happy": "sad", "sad": "happy"}))
-    assert [swapped.labels[c] for c in swapped.distributions.argmax(axis=1)] == [
+    assert [swapped.names[c] for c in swapped.values.argmax(axis=1)] == [
         "sad",
         "happy",
         "sad",
@@ -93,7 +93,7 @@ def test_names_can_be_swapped():
 def test_votes_for_dropped_emotions_do_not_count():
     utterances = [clip("sad", sad=2.0, happy=2.0, neutral=1.0), clip("neutral", neutral=3.0)]
     soft = make_targets(utterances, LabelConfig(kind="soft", drop=frozenset({"neutral"})))
-    np.testing.assert_array_equal(soft.distributions, [[0.5, 0.5]])
+    np.testing.assert_array_equal(soft.values, [[0.5, 0.5]])
     assert soft.kept.tolist() == [0]
     assert soft.left_out == {"most votes are for no class": 1}
 
@@ -102,7 +102,7 @@ def test_dropping_comes_after_renaming():
     utterances = [clip("happy"), clip("excited"), clip("sad"), clip("calm")]
     config = LabelConfig(rename={"excited": "joy", "happy": "joy"}, drop=frozenset({"joy"}))
     targets = make_targets(utterances, config)
-    assert targets.labels == ("calm", "sad")
+    assert targets.names == ("calm", "sad")
     assert targets.left_out == {"no label of a class": 2}
 
 
@@ -110,7 +110,7 @@ def test_the_corpus_orders_its_classes_and_others_follow_alphabetically():
     utterances = [clip(label) for label in ("sad", "zeal", "angry", "awe", "happy")]
     config = LabelConfig(rename={"happy": "joy"})
     targets = make_targets(utterances, config, order=("happy", "sad", "disgust", "angry"))
-    assert targets.labels == ("joy", "sad", "angry", "awe", "zeal")
+    assert targets.names == ("joy", "sad", "angry", "awe", "zeal")
 
 
 def test_majority_is_none_where_two_share_the_first_place():
@@ -173,7 +173,7 @@ FOUR = {"angry": "angry", "happy": "happy", "excited": "happy", "sad": "sad"}
 def test_a_label_set_merges_and_leaves_out():
     utterances = [clip("angry"), clip("excited"), clip("happy"), clip("surprise"), clip(None)]
     targets = make_targets(utterances, LabelConfig(), ("happy", "excited", "angry"), FOUR)
-    assert targets.labels == ("happy", "angry")
+    assert targets.names == ("happy", "angry")
     assert targets.kept.tolist() == [0, 1, 2]
     assert targets.left_out == {"no label of a class": 1, "no majority label": 1}
 
@@ -181,8 +181,8 @@ def test_a_label_set_merges_and_leaves_out():
 def test_a_label_set_merges_votes_before_they_are_shared():
     utterances = [voted(happy=1.0, excited=2.0, sad=1.0, surprise=2.0), voted(sad=1.0)]
     targets = make_targets(utterances, LabelConfig(kind="soft"), (), FOUR)
-    assert targets.labels == ("happy", "sad")
-    np.testing.assert_allclose(targets.distributions, [[0.75, 0.25], [0, 1]])
+    assert targets.names == ("happy", "sad")
+    np.testing.assert_allclose(targets.values, [[0.75, 0.25], [0, 1]])
     assert targets.ignored_votes == pytest.approx(2 / 7)
 
 
@@ -215,7 +215,7 @@ def test_agreement_counts_all_votes_and_for_hard_labels_those_for_the_label():
 def test_the_users_map_and_drop_name_classes_of_the_set():
     utterances = [clip("angry"), clip("excited"), clip("sad")]
     config = LabelConfig(rename={"happy": "joy"}, drop=frozenset({"sad"}))
-    assert make_targets(utterances, config, (), FOUR).labels == ("angry", "joy")
+    assert make_targets(utterances, config, (), FOUR).names == ("angry", "joy")
     with pytest.raises(UsageError, match="unknown label in --map 'excited'"):
         make_targets(utterances, LabelConfig(rename={"excited": "joy"}), (), FOUR)
 
@@ -227,14 +227,14 @@ def test_majority_is_the_most_voted_and_a_tie_has_none(utterances):
         targets = make_targets(utterances, LabelConfig(kind="majority"))
     except (SerError, UsageError):
         reject()
-    assert set(np.unique(targets.distributions)) <= {0.0, 1.0}
+    assert set(np.unique(targets.values)) <= {0.0, 1.0}
     for position, utterance in enumerate(utterances):
         counts = [*sorted(utterance.votes.values(), reverse=True), 0.0, 0.0]
         kept = position in targets.kept
         assert kept == (counts[0] > counts[1])
         if kept:
-            row = targets.distributions[targets.kept.tolist().index(position)]
-            assert utterance.votes[targets.labels[int(row.argmax())]] == counts[0]
+            row = targets.values[targets.kept.tolist().index(position)]
+            assert utterance.votes[targets.names[int(row.argmax())]] == counts[0]
 
 
 def test_ties_of_soft_labels_are_kept_or_dropped():
@@ -277,7 +277,7 @@ def test_votes_are_taken_from_where_they_are_asked_for():
     }.items():
         assert count_votes(utterance, source) == wanted
     targets = make_targets([utterance, other], LabelConfig(kind="soft", votes="votes+self_votes"))
-    np.testing.assert_allclose(targets.distributions, [[0.5, 0.0, 0.5], [0.5, 0.5, 0.0]])
+    np.testing.assert_allclose(targets.values, [[0.5, 0.0, 0.5], [0.5, 0.5, 0.0]])
 
 
 def test_votes_from_a_column_that_is_not_there_are_said():

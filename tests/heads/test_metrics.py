@@ -13,7 +13,7 @@ from scipy import stats
 from sklearn import metrics as reference
 
 from heads.calibration import calibration_curve, top_confidence
-from heads.dimensional import DIMENSIONAL_METRICS
+from heads.dimensional_metrics import DIMENSIONAL_METRICS
 from heads.losses import CLASS_WEIGHTS, LOSSES
 from heads.metrics import (
     METRICS,

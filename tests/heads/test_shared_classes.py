@@ -32,7 +32,7 @@ THREE = {"a": "angry calm sad calm", "b": "angry sad bored", "c": "sad angry cal
 
 def test_each_corpus_tests_once_so_all_must_have_a_class():
     targets, left_out = make_shared_targets(*clips(**THREE), (), LabelConfig())
-    assert targets.labels == ("angry", "sad")
+    assert targets.names == ("angry", "sad")
     assert left_out == {"calm": {"a": 2, "c": 1}, "bored": {"b": 1}}
     assert targets.left_out == {"no label of a class": 4}
     assert len(targets.kept) == 11 - 4
@@ -40,10 +40,10 @@ def test_each_corpus_tests_once_so_all_must_have_a_class():
 
 def test_of_test_corpora_one_must_have_it_and_one_of_those_that_train():
     targets, left_out = make_shared_targets(*clips(**THREE), ("c",), LabelConfig())
-    assert targets.labels == ("angry", "calm", "sad")
+    assert targets.names == ("angry", "calm", "sad")
     assert left_out == {"bored": {"b": 1}}
     targets, left_out = make_shared_targets(*clips(**THREE), ("b",), LabelConfig())
-    assert targets.labels == ("angry", "sad")
+    assert targets.names == ("angry", "sad")
     assert left_out == {"calm": {"a": 2, "c": 1}, "bored": {"b": 1}}
 
 
@@ -51,14 +51,14 @@ def test_classes_are_compared_after_renaming():
     config = LabelConfig(rename={"anger": "angry"})
     found = clips(a="angry sad", b="anger sad")
     targets, left_out = make_shared_targets(*found, (), config)
-    assert (targets.labels, left_out) == (("angry", "sad"), {})
+    assert (targets.names, left_out) == (("angry", "sad"), {})
 
 
 def test_classes_are_compared_after_the_label_set():
     classes = {"angry": "negative", "sad": "negative", "happy": "positive", "excited": "positive"}
     found = clips(a="angry excited bored", b="sad happy")
     targets, left_out = make_shared_targets(*found, (), LabelConfig(), classes=classes)
-    assert (targets.labels, left_out) == (("negative", "positive"), {})
+    assert (targets.names, left_out) == (("negative", "positive"), {})
 
 
 def test_a_class_of_single_votes_is_no_class_of_a_corpus():
@@ -74,9 +74,9 @@ def test_a_class_of_single_votes_is_no_class_of_a_corpus():
     targets, left_out = make_shared_targets(
         utterances, [name for name, _ in votes], (), LabelConfig(kind="soft")
     )
-    assert (targets.labels, left_out) == (("angry", "sad"), {"calm": {"a": 1}})
+    assert (targets.names, left_out) == (("angry", "sad"), {"calm": {"a": 1}})
     np.testing.assert_array_equal(targets.kept, [0, 2, 3, 4])
-    np.testing.assert_allclose(targets.distributions.sum(axis=1), 1)
+    np.testing.assert_allclose(targets.values.sum(axis=1), 1)
 
 
 @varied
@@ -100,7 +100,7 @@ def test_it_is_what_sets_say(labels, tested):
             make_shared_targets(*found, test_corpora, LabelConfig())
         return
     targets, left_out = make_shared_targets(*found, test_corpora, LabelConfig())
-    assert set(targets.labels) == expected
+    assert set(targets.names) == expected
     assert left_out.keys() == set().union(*labels) - expected
     kept = [i for i, u in enumerate(found[0]) if u.label in expected]
     np.testing.assert_array_equal(targets.kept, kept)

@@ -15,6 +15,7 @@ from heads.data import frame_set, moments
 from heads.losses import cross_entropy
 from heads.models import configure, load_head
 from heads.stacked import Stack, Standardise, keep_models, run_some
+from heads.train.objective import Classify
 from heads.train.settings import TrainConfig
 from heads.train.stack import Task, train_stack
 
@@ -243,6 +244,10 @@ def test_frame_weights_sum_to_one_and_give_padding_none(name):
     assert weights.std(dim=-1).min() < weights.std(dim=-1).max()
 
 
+def classify(targets):
+    return Classify(targets=targets, weights=np.ones((1, CLASSES)), loss=cross_entropy)
+
+
 def plain_task(seed=0):
     """Frames around a centre of each class, and the task to tell them apart."""
     rng = np.random.default_rng(seed)
@@ -251,12 +256,10 @@ def plain_task(seed=0):
     arrays = [(centers[c] + rng.standard_normal((6, DIM))).astype(np.float32) for c in truth]
     train = np.arange(60) < 40
     task = Task(
-        targets=np.eye(CLASSES)[truth],
+        objective=classify(np.eye(CLASSES)[truth]),
         train=train[None],
         val=~train[None],
         test=~train[None],
-        weights=np.ones((1, CLASSES)),
-        loss=cross_entropy,
         names=["it"],
     )
     return frame_set(arrays), task
@@ -273,7 +276,7 @@ def train(name, frames, task, settings=None, **changes):
 @every_head
 def test_it_learns_what_is_plain_to_see(name):
     trained = train(name, *plain_task(), epochs=30, lr=1e-2)
-    assert max(epoch.val_ua for epoch in trained.history) > 0.9
+    assert max(epoch.val_score for epoch in trained.history) > 0.9
 
 
 @every_head
@@ -287,9 +290,9 @@ def test_the_same_seed_gives_the_same_bits(name, dtype):
         train(name, frames, task, settings, epochs=2, mask_time=0.3, mask_features=0.3)
         for _ in range(2)
     )
-    assert np.isfinite(once.probabilities[0, 40:]).all()
+    assert np.isfinite(once.predictions[0, 40:]).all()
     assert once.history == again.history
-    assert np.array_equal(once.probabilities, again.probabilities, equal_nan=True)
+    assert np.array_equal(once.predictions, again.predictions, equal_nan=True)
     assert all(torch.equal(once.state[label], tensor) for label, tensor in again.state.items())
 
 
@@ -307,12 +310,10 @@ def order_task():
         arrays += [rising, rising[::-1].copy()]
     train = np.arange(120) < 80
     task = Task(
-        targets=np.eye(CLASSES)[np.arange(120) % 2],
+        objective=classify(np.eye(CLASSES)[np.arange(120) % 2]),
         train=train[None],
         val=~train[None],
         test=~train[None],
-        weights=np.ones((1, CLASSES)),
-        loss=cross_entropy,
         names=["it"],
     )
     return frame_set(arrays), task
@@ -329,18 +330,18 @@ ORDERLY = ["cnn-rnn", "transformer"]
 def test_order_over_time_is_learned(name):
     settings = SMALL[name] | {"subsample": "2"}
     trained = train(name, *order_task(), settings, epochs=40, lr=1e-2)
-    assert max(epoch.val_ua for epoch in trained.history) > 0.9
+    assert max(epoch.val_score for epoch in trained.history) > 0.9
 
 
 @pytest.mark.parametrize("name", [name for name in HEADS if name not in ORDERLY])
 def test_order_over_time_is_not_seen_by_what_pools_frames_one_by_one(name):
     """A clip and its reverse get the same logits, so no training can tell them apart."""
     frames, task = order_task()
-    padded, mask = frames.batch(range(len(task.targets)), "cpu")
+    padded, mask = frames.batch(range(len(frames.lengths)), "cpu")
     logits = build(name)(padded, mask)
     torch.testing.assert_close(logits[:, 0::2], logits[:, 1::2], rtol=1e-4, atol=1e-5)
     trained = train(name, frames, task, epochs=10, lr=1e-2)
-    assert max(epoch.val_ua for epoch in trained.history) < 0.6
+    assert max(epoch.val_score for epoch in trained.history) < 0.6
 
 
 # Configuration

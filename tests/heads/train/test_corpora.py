@@ -216,7 +216,7 @@ def test_classes_that_are_not_shared_are_left_out_and_counted(
     folder = write_two(tmp_path, plant, write_cache, {"sad": "bored"})
     changed = config(cache_dir=folder, corpus="manifest:one,manifest:two")
     data = prepare(changed)
-    assert data.targets.labels == ("angry", "happy")
+    assert data.targets.names == ("angry", "happy")
     assert {u.label for u in data.utterances} == {"angry", "happy"}
     counts = {"sad": {"manifest:one": 16}, "bored": {"manifest:two": 16}}
     assert data.protocol["classes_left_out"] == counts
@@ -226,7 +226,7 @@ def test_classes_that_are_not_shared_are_left_out_and_counted(
     )
     assert "32 of 96 utterances left out: no label of a class" in caplog.text
     mapped = prepare(replace(changed, labels=LabelConfig(rename={"bored": "sad"})))
-    assert mapped.targets.labels == ("angry", "happy", "sad")
+    assert mapped.targets.names == ("angry", "happy", "sad")
     assert "classes_left_out" not in mapped.protocol
 
 
@@ -235,7 +235,7 @@ def test_pooled_classes_stay_and_who_lacks_them_is_said(
 ):
     folder = write_two(tmp_path, plant, write_cache, {"sad": "bored"})
     data = prepare(config(cache_dir=folder, corpus="manifest:one,manifest:two", protocol="speaker"))
-    assert data.targets.labels == ("angry", "bored", "happy", "sad")
+    assert data.targets.names == ("angry", "bored", "happy", "sad")
     assert "manifest:one has no utterance of bored" in caplog.text
     assert "manifest:two has no utterance of sad" in caplog.text
 

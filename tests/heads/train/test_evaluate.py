@@ -10,7 +10,8 @@ from sklearn import metrics as reference
 
 from heads.metrics import METRICS
 from heads.soft_metrics import SOFT_METRICS
-from heads.train.evaluate import OutOfFold, evaluate
+from heads.train.evaluate import evaluate
+from heads.train.out_of_fold import OutOfFold
 
 LABELS = ("angry", "happy", "sad")
 FOLDS = np.repeat([0, 1, 2], [10, 20, 30])  # unequal, so that pooling and averaging differ
@@ -20,18 +21,18 @@ ENTRIES = {"mean", "std_seeds", "fold_mean", "std_folds", "ci95"}
 def predictions(seeds=3, **changes):
     rng = np.random.default_rng(0)
     parts = {
-        "probabilities": rng.dirichlet(np.ones(3), (seeds, 60)),
+        "predictions": rng.dirichlet(np.ones(3), (seeds, 60)),
         "targets": np.eye(3)[rng.integers(0, 3, 60)],
         "folds": FOLDS,
         "speakers": [f"s{n % 7}" for n in range(60)],
     }
     parts |= changes
-    return OutOfFold(**{"temperatures": np.ones(parts["probabilities"].shape[:2])} | parts)
+    return OutOfFold(**{"temperatures": np.ones(parts["predictions"].shape[:2])} | parts)
 
 
 def accuracy(found, seed, rows):
     truth = found.targets[rows].argmax(axis=1)
-    return reference.accuracy_score(truth, found.probabilities[seed, rows].argmax(axis=1))
+    return reference.accuracy_score(truth, found.predictions[seed, rows].argmax(axis=1))
 
 
 def evaluate_hard(found):
@@ -70,7 +71,7 @@ def test_scores_per_class_are_means_over_seeds():
     by_seed = np.array(
         [
             reference.precision_recall_fscore_support(truth, p.argmax(axis=1))[:3]
-            for p in found.probabilities
+            for p in found.predictions
         ]
     )  # [S, 3, C]
     per_class = evaluate_hard(found)["per_class"]
@@ -84,7 +85,7 @@ def test_the_confusion_matrix_is_the_mean_over_seeds():
     found = predictions()
     truth = found.targets.argmax(axis=1)
     expected = np.mean(
-        [reference.confusion_matrix(truth, p.argmax(axis=1)) for p in found.probabilities], axis=0
+        [reference.confusion_matrix(truth, p.argmax(axis=1)) for p in found.predictions], axis=0
     )
     np.testing.assert_allclose(evaluate_hard(found)["confusion_matrix"], expected, atol=1e-4)
 
@@ -160,7 +161,7 @@ def test_a_metric_that_hangs_on_one_speaker_has_no_interval():
 def test_soft_metrics_are_means_over_utterances_for_each_seed():
     found = predictions(targets=np.random.default_rng(1).dirichlet(np.ones(3), 60))
     metrics = evaluate(found, LABELS, soft=True)["metrics"]
-    squares = np.square(found.probabilities - found.targets).sum(axis=2).mean(axis=1)
+    squares = np.square(found.predictions - found.targets).sum(axis=2).mean(axis=1)
     assert metrics["brier"]["mean"] == pytest.approx(squares.mean())
     assert metrics["brier"]["std_seeds"] == pytest.approx(squares.std(ddof=1))
 
@@ -189,10 +190,10 @@ def test_the_calibration_curve_has_every_utterance_and_its_error_is_the_ece_of_a
 def test_temperatures_change_the_calibration_and_no_prediction():
     """Predictions that are made three times too sure are as well calibrated once they are not."""
     found = predictions()
-    sure = found.probabilities**3
+    sure = found.predictions**3
     sure /= sure.sum(axis=2, keepdims=True)
     hot = np.full(found.temperatures.shape, 3.0)
-    scaled = evaluate_hard(predictions(probabilities=sure, temperatures=hot))["metrics"]
+    scaled = evaluate_hard(predictions(predictions=sure, temperatures=hot))["metrics"]
     plain = evaluate_hard(found)["metrics"]
     assert scaled["ece_scaled"]["mean"] == pytest.approx(plain["ece"]["mean"], abs=1e-6)
     assert scaled["ece"]["mean"] != pytest.approx(plain["ece"]["mean"], abs=1e-2)

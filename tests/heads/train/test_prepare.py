@@ -15,7 +15,7 @@ from heads.train.prepare import prepare
 def test_everyone_with_frames_and_a_target_is_there(run_config, planted):
     data = prepare(run_config())
     assert data.utterances == planted[0]
-    assert data.targets.labels == ("angry", "happy", "sad")
+    assert data.targets.names == ("angry", "happy", "sad")
     roles = [data.role(name) for name in ("train", "val", "test")]
     np.testing.assert_array_equal(sum(map(np.asarray, roles), np.zeros((4, 96), int)), 1)
     for fold, row in zip(data.folds, data.role("val"), strict=True):
@@ -25,9 +25,9 @@ def test_everyone_with_frames_and_a_target_is_there(run_config, planted):
 def test_positions_are_those_of_the_kept(run_config, caplog):
     """Dropped utterances shift nobody's target."""
     data = prepare(run_config(labels=LabelConfig(drop=frozenset({"happy"}))))
-    assert len(data.utterances) == len(data.targets.distributions) == 64
-    for utterance, row in zip(data.utterances, data.targets.distributions, strict=True):
-        assert data.targets.labels[row.argmax()] == utterance.label
+    assert len(data.utterances) == len(data.targets.values) == 64
+    for utterance, row in zip(data.utterances, data.targets.values, strict=True):
+        assert data.targets.names[row.argmax()] == utterance.label
     assert "32 of 96 utterances left out: no label of a class" in caplog.text
 
 
@@ -42,7 +42,7 @@ def test_the_order_of_classes_is_the_corpus_own(tmp_path, run_config, plant, wri
     utterances, frames = plant()
     cache = write_cache(tmp_path / "cache", utterances, frames, corpus="ravdess")
     data = prepare(run_config(cache=cache, corpus="ravdess"))
-    assert data.targets.labels == ("happy", "sad", "angry")
+    assert data.targets.names == ("happy", "sad", "angry")
 
 
 def test_a_cache_is_found_by_its_corpus(tmp_path, run_config, plant, write_cache):

@@ -9,7 +9,7 @@ import pytest
 
 from heads.models import load_head
 from heads.train.candidates import make_candidates
-from heads.train.fit import Member
+from heads.train.member import Member
 from heads.train.run import train_runs
 from heads.train.select import choose
 
@@ -20,7 +20,7 @@ def members(scores, seeds=2):
     """scores [F, C] of (ua, -loss); seeds lie evenly around them."""
     return [
         Member(fold=f, seed=s, candidate=c, score=np.array(score) + 0.01 * (s - (seeds - 1) / 2),
-               state={}, history=[], probabilities=np.zeros((1, 2)), temperature=1.0,
+               state={}, history=[], predictions=np.zeros((1, 2)), temperature=1.0,
                parameters=1, dim=1)
         for f, row in enumerate(scores) for c, score in enumerate(row) for s in range(seeds)
     ]  # fmt: skip

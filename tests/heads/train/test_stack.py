@@ -16,10 +16,12 @@ from heads.data import frame_set, moments
 from heads.losses import cross_entropy, kl
 from heads.models import load_head
 from heads.stacked import Stack, Standardise
+from heads.train.objective import Classify
 from heads.train.settings import TrainConfig
 from heads.train.stack import Task, predict, train_stack
 
 DIM, CLASSES, COUNT = 4, 3, 45
+LEARNED = {"targets", "weights", "loss", "smoothing"}
 CONFIG = TrainConfig(epochs=12, patience=4, batch_size=8, lr=0.02, select="ua")
 
 
@@ -41,16 +43,22 @@ FRAMES, TRUTH = noisy_frames()
 
 def make_task(train, val, **changes):
     train, val = np.atleast_2d(train), np.atleast_2d(val)
+    learned = {"targets": np.eye(CLASSES)[TRUTH], "weights": np.ones((len(train), CLASSES))}
+    learned = {"loss": cross_entropy} | learned
+    learned |= {name: changes.pop(name) for name in LEARNED & changes.keys()}
     parts = {
-        "targets": np.eye(CLASSES)[TRUTH],
+        "objective": Classify(**learned),
         "train": train,
         "val": val,
         "test": np.ones_like(val),
-        "weights": np.ones((len(train), CLASSES)),
-        "loss": cross_entropy,
         "names": [f"fold {k}, seed 7" for k in range(len(train))],
     }
     return Task(**parts | changes)
+
+
+def learning(task, **changes):
+    """The task with something else to be learned."""
+    return replace(task, objective=replace(task.objective, **changes))
 
 
 def where(*ranges):
@@ -92,25 +100,18 @@ def reload(trained, task, head="attention"):
 def test_models_train_in_a_stack_as_they_do_alone(head):
     """With dropout, class weights and validation of their own, and on the same utterances."""
     weights = np.array([[1.0, 1, 1], [2, 1, 0.5], [1, 3, 1]])
-    together = make_task(where(*[(0, 25)] * 3), where((25, 35), (30, 40), (25, 45)))
-    together = replace(together, weights=weights)
-    config = replace(CONFIG, epochs=15, patience=15)
+    val = where((25, 35), (30, 40), (25, 45))
+    together = make_task(where(*[(0, 25)] * 3), val, weights=weights)
+    config = replace(CONFIG, epochs=30, patience=30, lr=TrainConfig().lr)
     stack = train(together, (4, 5, 6), config, head=head)
     for k in range(3):
-        alone = replace(
-            together,
-            train=together.train[k : k + 1],
-            val=together.val[k : k + 1],
-            test=together.test[k : k + 1],
-            weights=weights[k : k + 1],
-            names=["it"],
-        )
+        alone = together.at([k])
         one = train(alone, (4 + k,), config, head=head)
-        np.testing.assert_allclose(one.probabilities[0], stack.probabilities[k], atol=1e-5)
+        np.testing.assert_allclose(one.predictions[0], stack.predictions[k], atol=1e-5)
         for name, tensor in one.state.items():
             torch.testing.assert_close(tensor[0], stack.state[name][k], rtol=0, atol=1e-5)
-        ours = [(e.epoch, e.train_loss, e.val_loss, e.val_ua) for e in history_of(stack, k)]
-        theirs = [(e.epoch, e.train_loss, e.val_loss, e.val_ua) for e in one.history]
+        ours = [(e.epoch, e.train_loss, e.val_loss, e.val_score) for e in history_of(stack, k)]
+        theirs = [(e.epoch, e.train_loss, e.val_loss, e.val_score) for e in one.history]
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
@@ -121,8 +122,8 @@ def test_what_trains_a_neighbour_does_not_matter():
         for middle in ((0, 25), (5, 30))
     ]
     a, b = (train(task, (0, 1, 2)) for task in tasks)
-    np.testing.assert_allclose(a.probabilities[[0, 2]], b.probabilities[[0, 2]], atol=1e-5)
-    assert np.abs(a.probabilities[1] - b.probabilities[1]).max() > 0.01
+    np.testing.assert_allclose(a.predictions[[0, 2]], b.predictions[[0, 2]], atol=1e-5)
+    assert np.abs(a.predictions[1] - b.predictions[1]).max() > 0.01
 
 
 def test_a_model_that_stops_early_does_not_stop_its_neighbours():
@@ -134,7 +135,7 @@ def test_a_model_that_stops_early_does_not_stop_its_neighbours():
 def test_the_same_seed_gives_the_same_bits():
     task = make_task(where((0, 30), (10, 40)), where((30, 45), (0, 10)))
     once, again = train(task, (0, 1)), train(task, (0, 1))
-    assert np.array_equal(once.probabilities, again.probabilities)
+    assert np.array_equal(once.predictions, again.predictions)
     assert once.history == again.history
     assert all(torch.equal(once.state[name], tensor) for name, tensor in again.state.items())
 
@@ -144,7 +145,7 @@ def test_another_seed_gives_another_model(change):
     task = make_task(where((0, 30)), where((30, 45)))
     once = train(task, (0,))
     other = train(task, (0,), seed=4) if change == "order" else train(task, (1,))
-    assert not np.allclose(once.probabilities, other.probabilities)
+    assert not np.allclose(once.predictions, other.predictions)
 
 
 # Who is seen
@@ -158,20 +159,21 @@ def test_the_tested_leave_no_trace():
         array if n < 35 else rng.standard_normal(array.shape).astype(np.float32)
         for n, array in enumerate(FRAMES.arrays)
     ]
-    other = replace(task, targets=np.concatenate([task.targets[:35], task.targets[:10]]))
+    targets = task.objective.targets
+    other = learning(task, targets=np.concatenate([targets[:35], targets[:10]]))
     once, again = train(task, (0,)), train(other, (0,), frames=frame_set(arrays))
     assert once.history == again.history
     assert all(torch.equal(once.state[name], tensor) for name, tensor in again.state.items())
-    assert np.array_equal(once.probabilities[:, :35], again.probabilities[:, :35])
+    assert np.array_equal(once.predictions[:, :35], again.predictions[:, :35])
 
 
 def test_validation_chooses_the_epoch_and_fits_no_weight():
     """While nobody stops, other validation targets change nothing that is fitted."""
     task = make_task(where((0, 25)), where((25, 45)))
-    wrong = task.targets.copy()
+    wrong = task.objective.targets.copy()
     wrong[25:] = np.roll(wrong[25:], 1, axis=1)
     config = replace(CONFIG, patience=99)
-    once, other = train(task, (0,), config), train(replace(task, targets=wrong), (0,), config)
+    once, other = train(task, (0,), config), train(learning(task, targets=wrong), (0,), config)
     losses = [[epoch.train_loss for epoch in trained.history] for trained in (once, other)]
     assert losses[0] == losses[1]
     assert once.history != other.history
@@ -181,7 +183,7 @@ def test_it_learns_what_is_plain_to_see():
     frames, _ = noisy_frames(noise=0.1)
     task = make_task(where((0, 30)), where((30, 45)))
     trained = train(task, (0,), frames=frames)
-    right = trained.probabilities[0].argmax(axis=1) == TRUTH
+    right = trained.predictions[0].argmax(axis=1) == TRUTH
     assert right.mean() > 0.95
 
 
@@ -193,19 +195,19 @@ def test_the_weights_are_those_of_the_best_epoch(select):
     task = make_task(where((0, 25), (10, 35), (20, 45)), where((25, 45), (35, 45), (0, 20)))
     trained = train(task, (0, 1, 2), replace(CONFIG, epochs=30, select=select, lr=0.05))
     logits = reload(trained, task)
-    torch.testing.assert_close(logits.softmax(-1).double().numpy(), trained.probabilities)
+    torch.testing.assert_close(logits.softmax(-1).double().numpy(), trained.predictions)
     for k in range(3):
         history, rows = history_of(trained, k), task.val[k]
         guess = logits[k, rows].argmax(dim=-1).numpy()
         ua = balanced_accuracy_score(TRUTH[rows], guess)
         loss = nn.functional.cross_entropy(logits[k, rows], torch.from_numpy(TRUTH[rows])).item()
-        best_ua, best_loss = max(e.val_ua for e in history), min(e.val_loss for e in history)
+        best_ua, best_loss = max(e.val_score for e in history), min(e.val_loss for e in history)
         if select == "ua":
-            best_loss = min(e.val_loss for e in history if e.val_ua == best_ua)
+            best_loss = min(e.val_loss for e in history if e.val_score == best_ua)
             assert ua == pytest.approx(best_ua)
         assert loss == pytest.approx(best_loss, abs=1e-6)
         # Else the last epoch would do, too.
-        assert history[-1].val_loss > best_loss or history[-1].val_ua < best_ua
+        assert history[-1].val_loss > best_loss or history[-1].val_score < best_ua
 
 
 @pytest.mark.parametrize("select", ["ua", "loss"])
@@ -216,7 +218,7 @@ def test_the_history_ends_where_patience_does(select):
     for k in range(3):
         history = history_of(trained, k)
         assert [epoch.epoch for epoch in history] == list(range(1, len(history) + 1))
-        scores = [(e.val_ua, -e.val_loss) if select == "ua" else -e.val_loss for e in history]
+        scores = [(e.val_score, -e.val_loss) if select == "ua" else -e.val_loss for e in history]
         best = max(range(len(scores)), key=lambda n: (scores[n], -n))
         assert len(history) == min(best + 1 + config.patience, config.epochs)
     assert len({len(history_of(trained, k)) for k in range(3)}) > 1
@@ -233,7 +235,7 @@ def test_losses_in_the_history_are_means_over_the_models_own_utterances(loss):
     soft = np.random.default_rng(0).dirichlet(np.ones(CLASSES), COUNT)
     weights = np.array([[1.0, 2, 0.5], [3, 1, 1]])
     task = make_task(where((0, 20), (5, 30)), where((20, 45), (30, 41)))
-    task = replace(task, targets=soft, weights=weights, loss=loss)
+    task = learning(task, targets=soft, weights=weights, loss=loss)
     trained = train(task, (0, 1), replace(CONFIG, epochs=1, lr=1e-9), dropout=0.0)
     values = loss(reload(trained, task).double(), torch.from_numpy(soft), torch.from_numpy(weights))
     for k, epoch in enumerate(trained.history):
@@ -251,7 +253,7 @@ def test_ua_in_the_history_is_that_of_the_clear_votes():
     guess = reload(trained, task)[0].argmax(dim=-1).numpy()
     rows = val[0] & ~np.isin(np.arange(COUNT), [30, 33])
     recalls = [(guess[rows & (c == TRUTH)] == c).mean() for c in (0, 1)]
-    assert trained.history[0].val_ua == pytest.approx(np.mean(recalls))
+    assert trained.history[0].val_score == pytest.approx(np.mean(recalls))
 
 
 def test_predictions_come_in_the_utterances_order_whatever_the_batches():
@@ -267,7 +269,7 @@ def test_predictions_come_in_the_utterances_order_whatever_the_batches():
 def test_training_clips():
     task = make_task(where((0, 30)), where((30, 45)))
     free, held = (train(task, (0,), replace(CONFIG, clip=clip)) for clip in (1e9, 1e-9))
-    assert not np.allclose(free.probabilities, held.probabilities)
+    assert not np.allclose(free.predictions, held.predictions)
 
 
 # Divergence
@@ -280,8 +282,8 @@ def test_a_model_that_diverges_is_named_and_stops_alone(caplog):
     assert re.search(r"fold 1, seed 7: the loss diverged in epoch \d+; it", caplog.text)
     assert "fold 0" not in caplog.text
     alone = train_stack(build(task, (0, 1)), FRAMES, task, [CONFIG] * 2, 3, "cpu")
-    np.testing.assert_allclose(trained.probabilities[0], alone.probabilities[0], atol=1e-5)
-    assert np.isnan(trained.probabilities[1]).all() or np.isfinite(trained.val_score[1]).all()
+    np.testing.assert_allclose(trained.predictions[0], alone.predictions[0], atol=1e-5)
+    assert np.isnan(trained.predictions[1]).all() or np.isfinite(trained.val_score[1]).all()
 
 
 class Breaking(nn.Module):
@@ -310,7 +312,7 @@ def test_a_model_that_has_stopped_may_diverge():
     config = replace(CONFIG, epochs=8, patience=2)
     trained = train_stack(Breaking(), frames, task, [config] * 2, 0, "cpu")
     assert [len(history_of(trained, k)) for k in (0, 1)] == [3, 8]
-    assert np.isfinite(trained.probabilities).all()
+    assert np.isfinite(trained.predictions).all()
 
 
 # Configuration
@@ -319,7 +321,7 @@ def test_a_model_that_has_stopped_may_diverge():
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"select": "wa"}, "--set select=wa: give auto, ua or loss"),
+        ({"select": "wa"}, "--set select=wa: give auto, ua, ccc, loss"),
         ({"lr": 0.0}, "--set lr=0.0: give a number above 0"),
         ({"lr": float("nan")}, "--set lr=nan: give a number above 0"),
         ({"batch_size": 0}, "--set batch_size=0: give a number above 0"),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import root_mean_squared_error
 
-from heads.dimensional import (
+from heads.dimensional_metrics import (
     DIMENSIONAL_METRICS,
     dimensional_intervals,
     dimensional_scores,

@@ -1,0 +1,62 @@
+"""Heads without epochs: one model for each fold and candidate, from one vector per utterance."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from heads.models import Examples, HeadModule
+from heads.train.candidates import Candidate
+from heads.train.inputs import find_reduction, find_vectors
+from heads.train.member import Member
+from heads.train.prepare import Prepared, RunConfig
+
+
+def fit_directly(
+    config: RunConfig, data: Prepared, module: HeadModule, candidates: Sequence[Candidate]
+) -> tuple[list[Member], float]:
+    """Fit all candidates in all folds.
+
+    Returns:
+        Their models, and the seconds that went into reading frames.
+
+    Raises:
+        UsageError: Several layers are to be weighed, which takes epochs.
+        SerError: The cache is damaged.
+    """
+    members: list[Member] = []
+    load_s = 0.0
+    latest: tuple[object, ...] | None = None
+    for position, candidate in enumerate(candidates):
+        key = (candidate.layers, find_reduction(module, candidate, data))
+        if key != latest:
+            started = time.perf_counter()
+            vectors = find_vectors(module, candidate, data, config.standardise)
+            load_s += time.perf_counter() - started
+            latest = key
+        for number, fold in enumerate(data.folds):
+            examples = Examples(
+                vectors=vectors,
+                targets=data.targets.values,
+                speakers=[one.speaker for one in data.utterances],
+                train=fold.train,
+                val=fold.val,
+                labels=data.targets.names,
+            )
+            found = module.fit(candidate.head, examples)
+            members.append(
+                Member(
+                    fold=number,
+                    seed=config.seed,
+                    candidate=position,
+                    score=np.array([found.score, 0.0]),
+                    state={name: tensor[None] for name, tensor in found.state.items()},
+                    history=[],
+                    predictions=found.predictions,
+                    parameters=sum(tensor.numel() for tensor in found.state.values()),
+                    dim=vectors.shape[1],
+                )
+            )
+    return members, load_s

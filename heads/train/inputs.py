@@ -1,0 +1,119 @@
+"""What heads see of each utterance: frames read, reduced, and standardised by speaker.
+
+Letters: N utterances, V views, F folds, D dimension.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from embedcache.errors import UsageError
+from heads.data import FrameSet, load_frames, moments, reduced, speaker_scale
+from heads.models import HeadModule, Reduction
+from heads.train.candidates import Candidate
+from heads.train.memory import placed
+from heads.train.prepare import Prepared
+from heads.train.stack import Hiding
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """What a head sees.
+
+    Attributes:
+        frames: Of the N utterances and V views, where and in which precision they are trained on.
+        mean: [F, D], over each fold's training part.
+        deviation: [F, D].
+        whole: The frames before they were reduced.
+        reduction: What reduced them; None where nothing did.
+    """
+
+    frames: FrameSet
+    mean: npt.NDArray[np.float32]
+    deviation: npt.NDArray[np.float32]
+    whole: FrameSet
+    reduction: Reduction | None
+
+    @property
+    def hiding(self) -> Hiding | None:
+        """What hides frames of them while training, where the head sees them reduced."""
+        return Hiding(self.whole, self.reduction) if self.reduction else None
+
+
+class Inputs:
+    """The inputs of all heads of a command; the latest is kept for all that see the same."""
+
+    def __init__(self, data: Prepared, standardise: str, device: str) -> None:
+        self._data, self._standardise, self._device = data, standardise, device
+        self._key: tuple[object, ...] | None = None
+        self._latest: Input | None = None
+
+    def find(self, module: HeadModule, candidate: Candidate) -> Input:
+        """What a head sees.
+
+        Raises:
+            UsageError: A speaker is not known whose own statistics are asked for.
+            SerError: The cache is damaged.
+        """
+        reduction = find_reduction(module, candidate, self._data)
+        deep = bool(getattr(module, "DEEP", False))
+        key = (candidate.layers, reduction, candidate.training.precision, deep)
+        if self._latest is None or key != self._key:
+            self._latest = None  # before another one takes its place in memory
+            self._latest, self._key = self._make(candidate, reduction, deep), key
+        return self._latest
+
+    def _make(self, candidate: Candidate, reduction: Reduction | None, deep: bool) -> Input:
+        data = self._data
+        everyone = [*data.utterances, *data.views]
+        whole = load_frames(data.reader, everyone, candidate.layers)
+        frames = reduced(whole, reduction) if reduction else whole
+        if self._standardise == "speaker":
+            frames = _by_speaker(frames, data)
+        precision = "float32" if reduction else candidate.training.precision
+        frames = placed(frames, precision, self._device, deep)
+        return Input(frames, *moments(frames, data.training()), whole, reduction)
+
+
+def find_reduction(module: HeadModule, candidate: Candidate, data: Prepared) -> Reduction | None:
+    """What a head makes of each utterance's frames before it is trained; None if nothing."""
+    reducer = getattr(module, "reducer", None)
+    return reducer(candidate.head, data.reader.meta.roles) if reducer else None
+
+
+def find_vectors(
+    module: HeadModule, candidate: Candidate, data: Prepared, standardise: str
+) -> npt.NDArray[np.float32]:
+    """[N, D], the one vector of each utterance that a head without epochs sees.
+
+    Raises:
+        UsageError: Several layers are to be weighed, which takes epochs; or a speaker is not known
+            whose own statistics are asked for.
+        SerError: The cache is damaged.
+    """
+    if len(candidate.layers) > 1:
+        raise UsageError("--layer weighted is learned by gradients; give a layer, or best")
+    originals = replace(data, views=[])
+    frames = load_frames(data.reader, data.utterances, candidate.layers)
+    reduction = find_reduction(module, candidate, data)
+    if reduction:
+        frames = reduced(frames, reduction)
+    if standardise == "speaker":
+        frames = _by_speaker(frames, originals)
+    return np.concatenate([frames.read(i) for i in range(len(frames.lengths))])
+
+
+def _by_speaker(frames: FrameSet, data: Prepared) -> FrameSet:
+    """Frames, or what is made of them, standardised by each speaker's own."""
+    speakers: Sequence[str | None] = [one.speaker for one in (*data.utterances, *data.views)]
+    unknown = sum(speaker is None for speaker in speakers)
+    if unknown:
+        raise UsageError(
+            f"--standardise speaker: {unknown} of {len(speakers)} utterances name no speaker; "
+            "leave the option out"
+        )
+    return replace(frames, scale=speaker_scale(frames, speakers, len(data.utterances)))
