@@ -15,7 +15,7 @@ from embedcache.audio.augmentation import augment
 from embedcache.audio.conditioning import condition
 from embedcache.audio.decode import read_clip
 from embedcache.batches import limited, make_batches, windows
-from embedcache.errors import ClipError, SerError
+from embedcache.errors import ClipError, SerError, out_of_memory
 from embedcache.fetch import fetch
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from embedcache.encoders import Encoder, Samples
     from embedcache.fetch import Fetched
     from embedcache.utterance import Utterance
-
-_NO_MEMORY = ("out of memory", "ALLOC_FAILED")  # of torch, and of CUDA's libraries
 
 Decoded = npt.NDArray[np.float32] | ClipError
 Tag = TypeVar("Tag")
@@ -182,7 +180,7 @@ class _Batches:
         try:
             return [(members, fetch(self._encoder.encode(clips), self._dtype))]
         except RuntimeError as error:  # torch.OutOfMemoryError is one
-            if not any(word in str(error) for word in _NO_MEMORY):
+            if not out_of_memory(error):
                 raise
             seconds = max(map(len, clips)) * len(clips) / self._encoder.spec.rate_hz
             if len(clips) == 1:

@@ -91,3 +91,9 @@ def disk_errors(target: Path) -> Iterator[None]:
         raise SerError(
             f"cannot write {target} ({error.strerror or error}); choose another folder"
         ) from error
+
+
+def out_of_memory(error: RuntimeError) -> bool:
+    """Whether torch or one of CUDA's libraries raised it for want of memory."""
+    words = ("out of memory", "ALLOC_FAILED", "can't allocate memory")
+    return any(word in str(error) for word in words)

@@ -12,6 +12,7 @@ Letters: T frames, D columns, F functionals.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -82,6 +83,21 @@ def functional_names(columns: Sequence[str], roles: ColumnRoles) -> list[str]:
     """
     parts = ("",) if roles.voiced is None else ("", "voiced.")
     return [f"{column}.{part}{name}" for part in parts for name in NAMES for column in columns]
+
+
+@dataclass(frozen=True, slots=True)
+class Functionals:
+    """`functionals` as a head's reduction, [T, D] to [1, F D]; equal where the columns' roles are.
+
+    Attributes:
+        roles: Of the frames' columns.
+    """
+
+    roles: ColumnRoles
+
+    def __call__(self, frames: Array) -> Array:
+        """Functionals of an utterance's frames."""
+        return functionals(frames, self.roles)[None]
 
 
 def heard(frames: npt.NDArray[np.floating], roles: ColumnRoles) -> slice:

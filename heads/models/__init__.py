@@ -11,7 +11,8 @@ defines:
   multiple of K. Frames may be float32 or bfloat16, and hold any finite value in padding;
 - optionally `reducer(config, roles)`, which gives a function of an utterance's frames, [T, D] to
   [T', D'], or None: what is done to them once, before training. `roles` says which columns tell
-  level and voicing (see `embedcache.encoders.ColumnRoles`);
+  level and voicing (see `embedcache.encoders.ColumnRoles`). What equal functions give (one
+  function, or equal frozen dataclasses that are called) is made once;
 - optionally `STACKS = False`, where models are trained one after another, as stacks of one;
 - optionally `DEEP = True`, where each frame goes through so many products that half precision pays
   however few the frames are.

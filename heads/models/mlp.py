@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from embedcache.encoders import ColumnRoles
 from embedcache.errors import UsageError
-from heads.functionals import functionals, mean_frame
+from heads.functionals import Functionals, mean_frame
 from heads.models import Frames, Reduction
 from heads.stacked import Stack, StackedPerceptron, Standardise, even_weights, pool
 
@@ -39,7 +39,7 @@ class Config:
 def reducer(config: Config, roles: ColumnRoles) -> Reduction:
     """What is made of an utterance's frames once, before training: [T, D] to [1, D']."""
     if config.pooling == "functionals":
-        return lambda frames: functionals(frames, roles)[None]
+        return Functionals(roles)
     return mean_frame if config.pooling == "mean" else _mean_and_deviation
 
 

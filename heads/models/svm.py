@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from embedcache.errors import UsageError
-from heads.functionals import functionals
+from heads.functionals import Functionals
 from heads.models import Fit
 from heads.models._svm import fit_svm
 
@@ -41,7 +41,7 @@ class Config:
 
 def reducer(config: Config, roles: ColumnRoles) -> Reduction:
     """Functionals of an utterance's frames, [T, D] to [1, D']."""
-    return lambda frames: functionals(frames, roles)[None]
+    return Functionals(roles)
 
 
 def fit(config: Config, examples: Examples) -> Fit:

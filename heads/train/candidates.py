@@ -47,14 +47,33 @@ class Candidate:
 def check_settings(settings: Mapping[str, str], modules: Mapping[str, HeadModule]) -> None:
     """See that every key of `--set` is one of training, or of one head at least.
 
+    `HEAD.KEY` is for one head alone.
+
     Raises:
         UsageError: A key is unknown.
     """
-    known = {f.name for f in fields(TrainConfig)}
-    known = known.union(*({f.name for f in fields(m.Config)} for m in modules.values()))
+    of_training = {f.name for f in fields(TrainConfig)}
+    of_head = {name: {f.name for f in fields(m.Config)} for name, m in modules.items()}
+    known = of_training.union(*of_head.values())
     for key in settings:
-        if key not in known:
-            raise unknown_name("key in --set", key, known)
+        head, dot, own = key.rpartition(".")
+        if dot and head not in modules:
+            raise UsageError(f"--set {key}=...: {head} is not among --head {','.join(modules)}")
+        there = of_training | of_head[head] if dot else known
+        if own not in there:
+            raise unknown_name(f"key in --set for {head}" if dot else "key in --set", own, there)
+
+
+def settings_of(name: str, settings: Mapping[str, str]) -> dict[str, str]:
+    """The settings that one head is given: those for all, and over them `HEAD.KEY`, its own.
+
+    >>> settings_of("mha", {"mha.width": "64", "width": "32", "mlp.dropout": "0", "lr": "0.1"})
+    {'width': '64', 'lr': '0.1'}
+    """
+    shared = {key: text for key, text in settings.items() if "." not in key}
+    own = {k: text for key, text in settings.items() for head, _, k in [key.rpartition(".")]
+           if head == name}  # fmt: skip
+    return shared | own
 
 
 def make_candidates(

@@ -29,9 +29,10 @@ def fit_directly(
     members: list[Member] = []
     load_s = 0.0
     latest: tuple[object, ...] | None = None
+    vectors = np.zeros((0, 0), np.float32)
     for position, candidate in enumerate(candidates):
         key = (candidate.layers, find_reduction(module, candidate, data))
-        if key != latest:
+        if key != latest:  # settings vary within a layer, so that memory need not hold all
             started = time.perf_counter()
             vectors = find_vectors(module, candidate, data, config.standardise)
             load_s += time.perf_counter() - started

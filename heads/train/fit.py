@@ -5,12 +5,15 @@ Letters: N utterances, V views, K models.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
+from embedcache.errors import SerError, out_of_memory
 from heads.data import FrameSet
 from heads.losses import class_weights, find_loss
 from heads.models import HeadModule
@@ -22,8 +25,30 @@ from heads.train.objective import Classify, Objective, Regress
 from heads.train.prepare import Prepared, RunConfig
 from heads.train.stack import Task, Trained, train_stack
 
-Model = tuple[int, int, int]
-"""A model's fold, candidate and seed."""
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """A model to be trained.
+
+    Attributes:
+        fold: Its number.
+        candidate: Position among the candidates.
+        seed: Of its weights and dropout.
+        config: The candidate.
+    """
+
+    fold: int
+    candidate: int
+    seed: int
+    config: Candidate
+
+    @property
+    def name(self) -> str:
+        """What a message calls it."""
+        told = map("=".join, self.config.told.items())
+        return ", ".join([f"fold {self.fold}, seed {self.seed}", *told])
 
 
 def fit(
@@ -40,17 +65,17 @@ def fit(
         Their models, and the seconds that went into reading frames.
 
     Raises:
-        SerError: The cache is damaged.
+        SerError: The cache is damaged, or memory does not hold one model.
     """
     members: list[Member] = []
     load_s = 0.0
-    for positions in stacks(candidates):
+    for positions in _by_input(module, candidates, inputs):
         started = time.perf_counter()
         seen = inputs.find(module, candidates[positions[0]])
         load_s += time.perf_counter() - started
         # All seeds of a fold and all of its candidates stand side by side.
         models = [
-            (fold, position, seed)
+            _Model(fold, position, seed, candidates[position])
             for fold in range(len(data.folds))
             for position in positions
             for seed in range(config.seed, config.seed + config.seeds)
@@ -58,42 +83,84 @@ def fit(
         size = len(models) if getattr(module, "STACKS", True) else 1
         for start in range(0, len(models), size):
             part = models[start : start + size]
-            task = _task(config, data, part, candidates)
-            members += _fit_stack(config, module, candidates, part, task, seen, device)
+            task = _task(config, data, part)
+            members += _fit_parts(module, part, task, seen, config.seed, device)
         del seen  # before that of the next layer takes its place in memory
     return members, load_s
 
 
-def _fit_stack(
-    config: RunConfig,
+def _by_input(
+    module: HeadModule, candidates: Sequence[Candidate], inputs: Inputs
+) -> list[list[int]]:
+    """Stacks, those that see the same one after another, so that it is made once."""
+    groups: dict[tuple[object, ...], list[list[int]]] = {}
+    for positions in stacks(candidates):
+        key = inputs.key(module, candidates[positions[0]])
+        groups.setdefault(key, []).append(positions)
+    return [positions for group in groups.values() for positions in group]
+
+
+def _fit_parts(
     module: HeadModule,
-    candidates: Sequence[Candidate],
-    models: Sequence[Model],
+    models: Sequence[_Model],
     task: Task,
     seen: Input,
+    seed: int,
     device: str,
 ) -> list[Member]:
-    configs = [candidates[position] for _, position, _ in models]
+    """Fit a stack; where memory does not hold it, each half of it on the same batches."""
+    try:
+        return _fit_stack(module, models, task, seen, seed, device)
+    except RuntimeError as error:  # torch.OutOfMemoryError is one
+        if not out_of_memory(error):
+            raise
+        if len(models) == 1:
+            raise SerError(
+                "memory does not hold one model and a batch; give a smaller --set batch_size, or "
+                "--device cpu"
+            ) from error
+    half = len(models) // 2
+    _log.info("memory does not hold %d models at once: they are trained in two parts", len(models))
+    parts = (range(half), range(half, len(models)))
+    return [
+        member
+        for rows in parts
+        for member in _fit_parts(
+            module, [models[k] for k in rows], task.at(rows), seen, seed, device
+        )
+    ]
+
+
+def _fit_stack(
+    module: HeadModule,
+    models: Sequence[_Model],
+    task: Task,
+    seen: Input,
+    seed: int,
+    device: str,
+) -> list[Member]:
+    configs = [model.config for model in models]
     stack = Stack(
         generators=[
-            torch.Generator(device).manual_seed(seed * 1_000_003 + fold) for fold, _, seed in models
+            torch.Generator(device).manual_seed(model.seed * 1_000_003 + model.fold)
+            for model in models
         ],
         dropout=[getattr(one.head, "dropout", 0.0) for one in configs],
     )
-    folds = [fold for fold, _, _ in models]
+    folds = [model.fold for model in models]
     mean, deviation = (torch.from_numpy(x[folds]) for x in (seen.mean, seen.deviation))
     standardise = Standardise(mean, deviation, len(configs[0].layers)).to(device)
     outputs = task.objective.targets.shape[1]
     head = module.Head(configs[0].head, standardise.dim, outputs, standardise, stack)
     parameters = sum(p.numel() // len(models) for p in head.parameters())
     training = [one.training for one in configs]
-    trained = train_stack(head, seen.frames, task, training, config.seed, device, seen.hiding)
+    trained = train_stack(head, seen.frames, task, training, seed, device, seen.hiding)
     temperatures, scales = _temperatures(trained, task), _output_scales(task)
     return [
         Member(
-            fold=fold,
-            seed=seed,
-            candidate=position,
+            fold=model.fold,
+            seed=model.seed,
+            candidate=model.candidate,
             score=trained.val_score[k],
             state=_unscaled({n: t[k : k + 1] for n, t in trained.state.items()}, seen.frames),
             history=[epoch for epoch in trained.history if epoch.model == k],
@@ -103,7 +170,7 @@ def _fit_stack(
             parameters=parameters,
             dim=seen.frames.dim,
         )
-        for k, (fold, position, seed) in enumerate(models)
+        for k, model in enumerate(models)
     ]
 
 
@@ -133,19 +200,14 @@ def _unscaled(state: dict[str, torch.Tensor], frames: FrameSet) -> dict[str, tor
     return state | moved
 
 
-def _task(
-    config: RunConfig, data: Prepared, models: Sequence[Model], candidates: Sequence[Candidate]
-) -> Task:
-    of_fold = [fold for fold, _, _ in models]
+def _task(config: RunConfig, data: Prepared, models: Sequence[_Model]) -> Task:
+    of_fold = [model.fold for model in models]
     return Task(
         objective=_objective(config, data).at(of_fold),
         train=data.training()[of_fold],
         val=data.role("val")[of_fold],
         test=data.role("test")[of_fold],
-        names=[
-            ", ".join([f"fold {fold}, seed {seed}", *map("=".join, candidates[c].told.items())])
-            for fold, c, seed in models
-        ],
+        names=[model.name for model in models],
     )
 
 

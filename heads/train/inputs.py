@@ -52,6 +52,12 @@ class Inputs:
         self._key: tuple[object, ...] | None = None
         self._latest: Input | None = None
 
+    def key(self, module: HeadModule, candidate: Candidate) -> tuple[object, ...]:
+        """Equal for what is equal to the eyes of a head."""
+        deep = bool(getattr(module, "DEEP", False))
+        reduction = find_reduction(module, candidate, self._data)
+        return candidate.layers, reduction, candidate.training.precision, deep
+
     def find(self, module: HeadModule, candidate: Candidate) -> Input:
         """What a head sees.
 
@@ -59,23 +65,22 @@ class Inputs:
             UsageError: A speaker is not known whose own statistics are asked for.
             SerError: The cache is damaged.
         """
-        reduction = find_reduction(module, candidate, self._data)
-        deep = bool(getattr(module, "DEEP", False))
-        key = (candidate.layers, reduction, candidate.training.precision, deep)
+        key = self.key(module, candidate)
         if self._latest is None or key != self._key:
             self._latest = None  # before another one takes its place in memory
-            self._latest, self._key = self._make(candidate, reduction, deep), key
+            self._latest, self._key = self._make(module, candidate), key
         return self._latest
 
-    def _make(self, candidate: Candidate, reduction: Reduction | None, deep: bool) -> Input:
+    def _make(self, module: HeadModule, candidate: Candidate) -> Input:
         data = self._data
         everyone = [*data.utterances, *data.views]
         whole = load_frames(data.reader, everyone, candidate.layers)
+        reduction = find_reduction(module, candidate, data)
         frames = reduced(whole, reduction) if reduction else whole
         if self._standardise == "speaker":
             frames = _by_speaker(frames, data)
         precision = "float32" if reduction else candidate.training.precision
-        frames = placed(frames, precision, self._device, deep)
+        frames = placed(frames, precision, self._device, bool(getattr(module, "DEEP", False)))
         return Input(frames, *moments(frames, data.training()), whole, reduction)
 
 

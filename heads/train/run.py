@@ -13,7 +13,7 @@ from embedcache.request import resolve_device
 from heads.losses import find_loss
 from heads.models import HeadModule, load_head
 from heads.results import NewRun
-from heads.train.candidates import Candidate, check_settings, make_candidates
+from heads.train.candidates import Candidate, check_settings, make_candidates, settings_of
 from heads.train.direct import fit_directly
 from heads.train.fit import fit
 from heads.train.inputs import Inputs
@@ -43,15 +43,16 @@ def train_runs(config: RunConfig) -> Iterator[NewRun]:
         if config.loss == "auto":
             config = replace(config, loss="kl" if select == "loss" else "cross-entropy")
         find_loss(config.loss)
-    for module in modules.values():  # before anything is read, so that a wrong value is told first
-        candidates = make_candidates(config.settings, module, [("last",)], select)
+    settings = {name: settings_of(name, config.settings) for name in modules}
+    for name, module in modules.items():  # before anything is read: a wrong value is told first
+        candidates = make_candidates(settings[name], module, [("last",)], select)
         _require_select(config, candidates[0].training.select)
     device = resolve_device(config.device)
     data = prepare(config)
     layers = _layers(config.layer, data)
     inputs = Inputs(data, config.standardise, device)
     for name, module in modules.items():
-        candidates = make_candidates(config.settings, module, layers, select)
+        candidates = make_candidates(settings[name], module, layers, select)
         yield _train(config, data, name, module, candidates, inputs, device)
 
 

@@ -66,6 +66,8 @@ class Task:
         val: [K, N], on which utterances it is validated.
         test: [K, N], for which others its predictions are wanted in the end.
         names: [K], what a message calls each model.
+        batched: [N + V], which utterances and views make the batches that all models see; None for
+            those that train any of them.
     """
 
     objective: Objective
@@ -73,9 +75,10 @@ class Task:
     val: Bools
     test: Bools
     names: Sequence[str]
+    batched: Bools | None = None
 
     def at(self, rows: Sequence[int]) -> Task:
-        """The task of some of the models."""
+        """The task of some of the models, which see the batches of all."""
         index = list(rows)
         return replace(
             self,
@@ -84,7 +87,15 @@ class Task:
             val=self.val[index],
             test=self.test[index],
             names=[self.names[k] for k in index],
+            batched=self.in_batches(),
         )
+
+    def in_batches(self) -> Bools:
+        """[N + V], which utterances and views make the batches."""
+        if self.batched is not None:
+            return self.batched
+        trains: Bools = np.asarray(self.train.any(axis=0))
+        return trains
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +157,7 @@ def train_stack(
     rng, mask_rng = np.random.default_rng(seed), np.random.default_rng([seed, 1])
     best = Best(head, task.names, configs)
     history: list[Epoch] = []
-    pooled = np.flatnonzero(task.train.any(axis=0))
+    pooled = np.flatnonzero(task.in_batches())
     originals = frames.first(task.val.shape[1])
     alive = list(range(len(configs)))
     bar = tqdm(range(1, common.epochs + 1), "training", unit="epoch", delay=2, disable=None,

@@ -8,7 +8,7 @@ import pytest
 
 from embedcache.errors import UsageError
 from heads.models import load_head
-from heads.train.candidates import check_settings, make_candidates, stacks
+from heads.train.candidates import check_settings, make_candidates, settings_of, stacks
 
 ONE = [("last",)]
 
@@ -61,3 +61,28 @@ def test_a_key_must_be_one_of_some_head():
     check_settings({"queries": "2", "lr": "1"}, modules)
     with pytest.raises(UsageError, match="unknown key in --set 'nonsense'"):
         check_settings({"nonsense": "2"}, modules)
+
+
+def test_a_setting_can_be_for_one_head_alone():
+    """The head's own comes before the one for all; other heads never see it."""
+    modules = {name: load_head(name) for name in ("mha", "transformer")}
+    settings = {"width": "64", "transformer.width": "32", "transformer.lr": "1e-4", "lr": "0.5"}
+    check_settings(settings, modules)
+    found = {name: make(settings_of(name, settings), head=name)[0] for name in modules}
+    assert (found["mha"].head.width, found["mha"].training.lr) == (64, 0.5)
+    assert (found["transformer"].head.width, found["transformer"].training.lr) == (32, 1e-4)
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("svm.c", r"--set svm.c=...: svm is not among --head mha,mlp"),
+        ("mlp.heads", "unknown key in --set for mlp 'heads'"),
+        ("mha.pooling", "unknown key in --set for mha 'pooling'"),
+        (".lr", r"--set .lr=...:  is not among"),
+    ],
+)
+def test_a_setting_for_a_head_that_does_not_have_it_is_refused(key, text):
+    modules = {name: load_head(name) for name in ("mha", "mlp")}
+    with pytest.raises(UsageError, match=text):
+        check_settings({key: "1"}, modules)
