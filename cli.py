@@ -292,6 +292,9 @@ def train_head(
         typer.Option("--set", help="KEY=VALUE[,VALUE]: of several, each fold takes the best."),
     ] = None,
     results_dir: ResultsDir = Path("results"),
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Also curves for TensorBoard; an extra.")
+    ] = False,
     device: Device = "auto",
 ) -> None:
     """Train heads on a cache, all folds and seeds in one pass; prints each run's folder."""
@@ -332,7 +335,7 @@ def train_head(
         settings=_pairs("--set", set_),
         device=device,
     )
-    for folder in run_heads(config, results_dir):
+    for folder in run_heads(config, results_dir, tensorboard):
         typer.echo(folder)
 
 
@@ -443,6 +446,8 @@ def _pairs(option: str, texts: list[str] | None) -> dict[str, str]:
         key, equals, value = text.partition("=")
         if not (key and equals and value):
             raise UsageError(f"{option} '{text}': give KEY=VALUE")
+        if "=" in value:
+            raise UsageError(f"{option} '{text}': give one KEY=VALUE, and {option} again")
         if pairs.get(key.strip(), value.strip()) != value.strip():
             raise UsageError(f"{option} '{text}': {key.strip()} is given twice")
         pairs[key.strip()] = value.strip()

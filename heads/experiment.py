@@ -13,6 +13,7 @@ from heads.plots.confusion import plot_confusion
 from heads.plots.history import plot_history
 from heads.plots.predicted import plot_predicted
 from heads.results import NewRun, target_of, write_run
+from heads.tensorboard import require_tensorboard
 from heads.train.run import train_runs
 
 if TYPE_CHECKING:
@@ -22,15 +23,22 @@ if TYPE_CHECKING:
     from heads.train.prepare import RunConfig
 
 
-def run_heads(config: RunConfig, results_dir: Path) -> Iterator[Path]:
+def run_heads(config: RunConfig, results_dir: Path, tensorboard: bool = False) -> Iterator[Path]:
     """Train each head and write its run; the folder is given out as soon as it is there.
 
+    Args:
+        config: What is trained on what, and how.
+        results_dir: Folder of all runs.
+        tensorboard: Whether each run gets its curves for TensorBoard, an extra.
+
     Raises:
-        UsageError: Something was asked for that does not exist.
+        UsageError: Something was asked for that does not exist, or is not installed.
         SerError: The cache is damaged, a fold lacks a class, a loss diverged, or the disk refused.
     """
+    if tensorboard:
+        require_tensorboard()
     for run in train_runs(config):
-        yield write_run(results_dir, replace(run, pictures=_pictures(run)))
+        yield write_run(results_dir, replace(run, pictures=_pictures(run)), tensorboard)
 
 
 def _pictures(run: NewRun) -> dict[str, bytes]:

@@ -7,6 +7,7 @@ results/<run-id>/results.json          configuration, provenance, protocol, metr
                  model.safetensors     fold0.seed0.<parameter> and so on
                  model.json            what is needed to build the models again
                  confusion_matrix.png or predicted_values.png, training_history.png
+                 tensorboard/          fold0.seed0/ and so on, where it was asked for
                  bias.json             written by `ser bias`
 """
 
@@ -26,6 +27,7 @@ from embedcache.store.references import Reference
 from embedcache.utterance import Utterance
 from heads.dimensional_metrics import DIMENSIONAL_METRICS
 from heads.metrics import METRICS
+from heads.tensorboard import scalar_log
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -167,11 +169,17 @@ class Run:
         return file
 
 
-def write_run(results_dir: Path, run: NewRun) -> Path:
+def write_run(results_dir: Path, run: NewRun, tensorboard: bool = False) -> Path:
     """Write a run folder, whole or not at all; the same run's older folder is replaced.
+
+    Args:
+        results_dir: Folder of all runs.
+        run: What goes into it.
+        tensorboard: Whether the history is written for TensorBoard too.
 
     Raises:
         SerError: The disk is full or cannot be written.
+        UsageError: TensorBoard, an extra, is not installed.
     """
     from safetensors.torch import save
 
@@ -188,8 +196,19 @@ def write_run(results_dir: Path, run: NewRun) -> Path:
         (new / "model.json").write_bytes(_json(run.model))
         for name, picture in run.pictures.items():
             (new / f"{name}.png").write_bytes(picture)
+        if tensorboard:
+            _write_curves(new / "tensorboard", run.history)
     remove_stale(results_dir)
     return folder
+
+
+def _write_curves(folder: Path, history: pd.DataFrame) -> None:
+    """A curve of each column of the history for each model; none where there are no epochs."""
+    names = [name for name in history.columns if name not in ("fold", "seed", "epoch")]
+    for (fold, seed), epochs in history.groupby(["fold", "seed"]):
+        with scalar_log(folder / f"fold{fold}.seed{seed}") as add:
+            for epoch, values in zip(epochs["epoch"], epochs[names].to_numpy(), strict=True):
+                add(int(epoch), dict(zip(names, values.tolist(), strict=True)))
 
 
 def find_run(name: str, results_dir: Path) -> Run:

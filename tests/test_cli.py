@@ -151,6 +151,7 @@ SENTENCES = {
     "weights": (2, "train-head --corpus folder --class-weights x", "unknown --class-weights 'x'"),
     "map": (2, "train-head --corpus folder --map angri=x", "did you mean 'angry'"),
     "map form": (2, "train-head --corpus folder --map angry", "--map 'angry': give KEY=VALUE"),
+    "map two": (2, "train-head --corpus folder --map angry=x,sad=x", "KEY=VALUE, and --map again"),
     "drop": (2, "train-head --corpus folder --drop sat", "did you mean 'sad'"),
     "one class": (1, "train-head --corpus folder --drop sad", "1 classes are left (angry)"),
     "key": (2, "train-head --corpus folder --set droput=1", "did you mean 'dropout'"),
@@ -313,7 +314,8 @@ def test_no_cache_at_all(run: Run) -> None:
 def test_train_head_prints_each_run(run: Run, trained: Path, tmp_path: Path) -> None:
     (tmp_path / "cache").symlink_to(trained / "cache", target_is_directory=True)
     done = run("train-head", "--corpus", "folder", "--head", "mlp,attention", "--folds", "2",
-               "--seeds", "1", "--set", "epochs=2", "--map", "angry=cross")  # fmt: skip
+               "--seeds", "1", "--set", "epochs=2", "--map", "angry=cross",
+               "--tensorboard")  # fmt: skip
     assert done.code == 0, done.err
     folders = [tmp_path / line for line in done.out.splitlines()]
     assert [f.name.split("-")[2] for f in folders] == ["mlp", "attention"]
@@ -324,6 +326,7 @@ def test_train_head_prints_each_run(run: Run, trained: Path, tmp_path: Path) -> 
         ]
         for picture in ("confusion_matrix.png", "training_history.png"):
             assert (folder / picture).read_bytes().startswith(b"\x89PNG")
+        assert len(list(folder.glob("tensorboard/fold[01].seed0/events.out.tfevents.*"))) == 2
 
 
 def test_train_head_makes_one_split(run: Run, trained: Path, tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ def _write_npy(
 def _write_table(
     folder: Path, chosen: Sequence[Utterance], frames: Iterator[Frames], meta: Meta
 ) -> None:
-    values = _value_names(meta) or [f"d{number}" for number in range(meta.dim)]
+    values = meta.column_names or tuple(f"d{number}" for number in range(meta.dim))
     features = [f"{name}_{what}" for what in ("mean", "std") for name in values]
     table = _table(chosen, ["frames", *features])
     with (folder / "features.csv").open("w", **_TEXT) as file:
@@ -159,17 +159,11 @@ def _about(meta: Meta, layer: str, format: str) -> dict[str, Any]:
         "layer": meta.last if layer == "last" else layer,
         "dim": meta.dim,
         "frame_hz": meta.frame_hz,
-        "values": _value_names(meta),
+        "values": list(meta.column_names) or None,
         "stored_in": meta.parts.store_dtype,
         "cache_key": meta.key,
         "format": format,
     }
-
-
-def _value_names(meta: Meta) -> list[str] | None:
-    """What a frame's values are called, where the encoder says it."""
-    names = meta.parts.config.get("columns")
-    return list(names) if isinstance(names, list) and len(names) == meta.dim else None
 
 
 def _table(utterances: Sequence[Utterance], further: Sequence[str]) -> _Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from embedcache.store.claims import Claims
+from embedcache.errors import SerError
+from embedcache.extract import extract
+from embedcache.request import ExtractConfig
+from embedcache.store.claims import Claims, extracting, nobody_extracts
 from embedcache.store.plan import add_plan
 from tests.material import REPOSITORY
 
@@ -89,3 +93,22 @@ def test_where_there_are_no_locks_everything_can_be_claimed(
     with Claims(cache) as first, Claims(cache) as second:
         assert first.take("0000-00000")
         assert second.take("0000-00000")
+
+
+def test_whoever_extracts_into_a_cache_that_is_gone_says_so(config: ExtractConfig) -> None:
+    folder = extract(config).folder
+    with nobody_extracts(folder) as free:
+        assert free
+        shutil.rmtree(folder)
+    with pytest.raises(SerError, match="was pruned meanwhile; run the same"), extracting(folder):
+        pass
+    with nobody_extracts(folder) as free:
+        assert free
+
+
+def test_two_may_extract_at_once(config: ExtractConfig) -> None:
+    folder = extract(config).folder
+    with extracting(folder), extracting(folder), nobody_extracts(folder) as free:
+        assert not free
+    with nobody_extracts(folder) as free:
+        assert free
