@@ -12,7 +12,7 @@ from heads.plots import to_png
 from heads.plots.confusion import plot_confusion
 from heads.plots.history import plot_history
 from heads.plots.predicted import plot_predicted
-from heads.results import NewRun, target_of, write_run
+from heads.results import NewRun, require_writable, target_of, write_run
 from heads.tensorboard import require_tensorboard
 from heads.train.run import train_runs
 
@@ -37,6 +37,7 @@ def run_heads(config: RunConfig, results_dir: Path, tensorboard: bool = False) -
     """
     if tensorboard:
         require_tensorboard()
+    require_writable(results_dir)
     for run in train_runs(config):
         yield write_run(results_dir, replace(run, pictures=_pictures(run)), tensorboard)
 

@@ -141,7 +141,7 @@ def make_targets(
         labels = tuple(label for label in labels if label in winners)
     if len(labels) < 2:
         raise SerError(
-            f"{len(labels)} classes are left ({', '.join(labels) or 'none'}); at least 2 are needed"
+            f"classes that are left: {', '.join(labels) or 'none'}; at least 2 are needed"
         )
     table = np.array([[counts[i].get(label, 0.0) for label in labels] for i in kept])
     if config.kind == "majority":

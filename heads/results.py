@@ -16,9 +16,11 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
 from itertools import product
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from embedcache.atomic import new_folder, remove_stale, write_whole
@@ -88,7 +90,11 @@ class Run:
         self.path = path
         file = path / "results.json"
         if not file.is_file():
-            raise UsageError(f"{path} is no run: it holds no results.json; see `ser compare`")
+            remedy = "see `ser compare`"
+            for folder in (path, path / "results"):
+                if any(folder.glob("[!.]*/results.json")):
+                    remedy = f"it holds runs: give one of them, or --results-dir {folder}"
+            raise UsageError(f"{path} is no run, for it holds no results.json; {remedy}")
         try:
             self.results: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
             missing = _missing(self.results)
@@ -169,6 +175,17 @@ class Run:
         return file
 
 
+def require_writable(results_dir: Path) -> None:
+    """See that runs can be written into a folder, before hours are spent on one; it is not made.
+
+    Raises:
+        SerError: They cannot.
+    """
+    there = next(path for path in (results_dir, *results_dir.absolute().parents) if path.exists())
+    with disk_errors(results_dir), TemporaryFile(dir=there):
+        pass
+
+
 def write_run(results_dir: Path, run: NewRun, tensorboard: bool = False) -> Path:
     """Write a run folder, whole or not at all; the same run's older folder is replaced.
 
@@ -219,10 +236,14 @@ def find_run(name: str, results_dir: Path) -> Run:
         SerError: It is damaged.
     """
     for path in (Path(name), results_dir / name):
+        if path.name == "results.json" and path.is_file():
+            return Run(path.parent)
         if path.is_dir():
             return Run(path)
     there = sorted(path.parent.name for path in results_dir.glob("*/results.json"))
-    known = f"; there are: {', '.join(there)}" if there else ""
+    near = get_close_matches(name, there, n=3, cutoff=0.2)
+    known = f"; there are {len(there)}" if there else ""
+    known += f", the nearest {', '.join(near)}" if near else ""
     raise UsageError(f"there is no run '{name}', here or in {results_dir}{known}")
 
 

@@ -35,7 +35,7 @@ class Stack:
     def __post_init__(self) -> None:
         for share in self.dropout:
             if not 0 <= share < 1:
-                raise UsageError(f"dropout {share}: give a share from 0 to below 1")
+                raise UsageError(f"--set dropout={share}: give a share from 0 to below 1")
 
     def __len__(self) -> int:
         return len(self.generators)

@@ -69,7 +69,7 @@ def notes(result: Mapping[str, Any]) -> list[str]:
         "speakers shared": overlap,
         "recordings shared": protocol.get("content_overlap"),
         f"{ties} ties not scored": ties,
-        f"{missing} utterances missing": missing,
+        f"missing: {missing} utterances": missing,
         f"audio: {' + '.join(cache.get('conditioning', []))}": cache.get("conditioning"),
         f"trained on views {' + '.join(training.get('views', []))}": training.get("views"),
         f"targets smoothed {training.get('smoothing', 0):g}": training.get("smoothing"),

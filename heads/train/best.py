@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Bools = npt.NDArray[np.bool_]
 Doubles = npt.NDArray[np.float64]
 
+_NAMED = 3  # models that a warning names
+
 _log = logging.getLogger(__name__)
 
 
@@ -60,10 +62,10 @@ class Best:
             epoch: From 1.
         """
         first = -val_loss if self._configs[0].select == "loss" else val_score
-        better, stay = [], []
+        better, stay, diverged = [], [], []
         for row, k in enumerate(alive):
             if not numbers[row]:
-                self._warn(k, epoch)
+                diverged.append(k)
                 continue
             score = (first[row], -val_loss[row])
             if score > tuple(self.score[k]):
@@ -74,13 +76,21 @@ class Best:
                 self._waited[k] += 1
             if self._waited[k] < self._configs[k].patience:
                 stay.append(row)
+        for kept in (True, False):
+            self._warn([k for k in diverged if self._is_kept(k) is kept], kept, epoch)
         models = [alive[row] for row in better]
         for name, tensor in head.state_dict().items():
             self.state[name][models] = tensor[better].cpu()
         return stay
 
-    def _warn(self, k: int, epoch: int) -> None:
-        kept = "its best epoch before that is kept"
-        if not np.isfinite(self.score[k]).all():
-            kept = "it has none that could be kept"
-        _log.warning("%s: the loss diverged in epoch %d; %s", self._names[k], epoch, kept)
+    def _is_kept(self, k: int) -> bool:
+        return bool(np.isfinite(self.score[k]).all())
+
+    def _warn(self, diverged: Sequence[int], kept: bool, epoch: int) -> None:
+        if not diverged:
+            return
+        told = "; ".join(self._names[k] for k in diverged[:_NAMED])
+        if len(diverged) > _NAMED:
+            told += f"; and {len(diverged) - _NAMED} more"
+        what = "the best epoch before that is kept" if kept else "there is no epoch to be kept"
+        _log.warning("%s: the loss diverged in epoch %d; %s", told, epoch, what)

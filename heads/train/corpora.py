@@ -138,7 +138,8 @@ def _open(path: Path) -> CacheReader:
     reader = CacheReader(path)
     if reader.missing:
         _log.warning(
-            "%s lacks the frames of %d of %d utterances; `ser extract` again to complete it",
+            "%s lacks the frames of %d of %d utterances; `ser extract` again completes it, or says "
+            "why it cannot",
             path,
             len(reader.missing),
             len(reader.missing) + len(reader.utterances),

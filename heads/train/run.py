@@ -21,6 +21,9 @@ from heads.train.prepare import Prepared, RunConfig, prepare
 from heads.train.provenance import Finished
 from heads.train.record import record
 from heads.train.select import choose
+from heads.train.settings import TrainConfig
+
+_MOST_SEEDS = 1000
 
 
 def train_runs(config: RunConfig) -> Iterator[NewRun]:
@@ -32,8 +35,8 @@ def train_runs(config: RunConfig) -> Iterator[NewRun]:
     """
     if not config.heads:
         raise UsageError("--head is empty; see `ser heads`")
-    if config.seeds < 1:
-        raise UsageError(f"--seeds {config.seeds}: give 1 or more")
+    if not 1 <= config.seeds <= _MOST_SEEDS:
+        raise UsageError(f"--seeds {config.seeds}: give 1 to {_MOST_SEEDS}")
     if not 0 <= config.seed < 2**32:
         raise UsageError(f"--seed {config.seed}: give a number from 0 to {2**32 - 1}")
     modules = {name: load_head(name) for name in dict.fromkeys(config.heads)}
@@ -106,7 +109,7 @@ def _train(
         raise SerError(
             f"{name}: in every fold the loss of one seed at least diverged before a model could be "
             "kept; lower the learning rate, as in "
-            f"--set lr={candidates[0].training.lr / 10:g}"
+            f"--set lr={min(candidates[0].training.lr, TrainConfig().lr) / 10:g}"
         )
     return record(
         Finished(

@@ -151,8 +151,8 @@ def test_a_label_to_drop_must_occur_after_renaming():
 @pytest.mark.parametrize(
     ("labels", "text"),
     [
-        ((None, None), r"0 classes are left \(none\); at least 2 are needed"),
-        (("sad", "sad"), r"1 classes are left \(sad\); at least 2 are needed"),
+        ((None, None), r"classes that are left: none; at least 2 are needed"),
+        (("sad", "sad"), r"classes that are left: sad; at least 2 are needed"),
     ],
 )
 def test_one_class_is_nothing_to_tell_apart(labels, text):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,7 +19,7 @@ import torch
 from embedcache.errors import SerError, UsageError
 from embedcache.utterance import Utterance
 from heads.metrics import METRICS
-from heads.results import NewRun, Run, find_run, list_runs, write_run
+from heads.results import NewRun, Run, find_run, list_runs, require_writable, write_run
 
 
 def make_run(name="one", ua=0.5, weights=10):
@@ -254,7 +255,9 @@ def test_a_run_is_found_by_path_and_by_id(run, tmp_path):
 
 
 def test_a_run_that_is_not_there_is_said_with_those_that_are(run, tmp_path):
-    with pytest.raises(UsageError, match=r"there is no run 'two', here or in .*; there are: one$"):
+    with pytest.raises(
+        UsageError, match=r"there is no run 'two', here or in .*; there are 1, the nearest one$"
+    ):
         find_run("two", tmp_path)
     with pytest.raises(UsageError, match=r"there is no run 'two', here or in [^;]*$"):
         find_run("two", tmp_path / "empty")
@@ -262,7 +265,7 @@ def test_a_run_that_is_not_there_is_said_with_those_that_are(run, tmp_path):
 
 def test_a_folder_without_results_is_no_run(tmp_path):
     with pytest.raises(
-        UsageError, match=r"is no run: it holds no results\.json; see `ser compare`"
+        UsageError, match=r"is no run, for it holds no results\.json; see `ser compare`"
     ):
         find_run(str(tmp_path), tmp_path)
 
@@ -293,3 +296,19 @@ def test_predictions_that_lack_rows_are_said(run):
     file.write_text("".join([*lines[:-1], lines[-2]]))
     with pytest.raises(SerError, match="with an id and seed each"):
         _ = run.predictions
+
+
+def test_a_runs_own_file_leads_to_it_and_a_folder_of_runs_to_the_option(run, tmp_path):
+    assert find_run(str(run.path / "results.json"), Path("nowhere")).id == "one"
+    text = re.escape(f"it holds runs: give one of them, or --results-dir {run.path.parent}")
+    with pytest.raises(UsageError, match=text):
+        find_run(str(run.path.parent), tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path):
+    """A file stands where the folder would be: not even root can write into it."""
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(SerError, match="cannot write .*taken"):
+        require_writable(tmp_path / "taken" / "results")
+    require_writable(tmp_path / "new" / "results")
+    assert not (tmp_path / "new").exists()

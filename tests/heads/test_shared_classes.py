@@ -96,7 +96,7 @@ def test_it_is_what_sets_say(labels, tested):
     expected = set.intersection(*sides)
     found = clips(**corpora)
     if len(set().union(*labels)) < 2 or len(expected) < 2:
-        with pytest.raises(SerError, match="training and test share|classes are left"):
+        with pytest.raises(SerError, match="training and test share|classes that are left"):
             make_shared_targets(*found, test_corpora, LabelConfig())
         return
     targets, left_out = make_shared_targets(*found, test_corpora, LabelConfig())

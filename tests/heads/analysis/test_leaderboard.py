@@ -105,7 +105,7 @@ def test_an_unknown_metric_is_refused():
     ("part", "change", "note"),
     [
         ("corpus", {"synthetic": True}, "synthetic corpus"),
-        ("corpus", {"missing": 3}, "3 utterances missing"),
+        ("corpus", {"missing": 3}, "missing: 3 utterances"),
         ("cache", {"encoder": {"id": "random:x", "trained": False}}, "untrained encoder"),
         ("protocol", {"speaker_overlap": 4}, "speakers shared"),
         ("protocol", {"speaker_overlap": None}, "speakers unknown"),
@@ -122,4 +122,4 @@ def test_what_a_reader_must_know_is_noted(part, change, note):
 def test_all_notes_are_kept():
     changed = result()
     changed["corpus"] |= {"synthetic": True, "missing": 1}
-    assert leaderboard([changed], "ua")["notes"][0] == "synthetic corpus, 1 utterances missing"
+    assert leaderboard([changed], "ua")["notes"][0] == "synthetic corpus, missing: 1 utterances"

@@ -279,7 +279,7 @@ def test_a_model_that_diverges_is_named_and_stops_alone(caplog):
     task = make_task(where((0, 30), (10, 40)), where((30, 45), (0, 10)))
     configs = [CONFIG, replace(CONFIG, lr=1e30)]
     trained = train_stack(build(task, (0, 1)), FRAMES, task, configs, 3, "cpu")
-    assert re.search(r"fold 1, seed 7: the loss diverged in epoch \d+; it", caplog.text)
+    assert re.search(r"fold 1, seed 7: the loss diverged in epoch \d+; the", caplog.text)
     assert "fold 0" not in caplog.text
     alone = train_stack(build(task, (0, 1)), FRAMES, task, [CONFIG] * 2, 3, "cpu")
     np.testing.assert_allclose(trained.predictions[0], alone.predictions[0], atol=1e-5)
