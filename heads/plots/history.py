@@ -23,7 +23,13 @@ def plot_history(history: pd.DataFrame, title: str) -> Figure:
         title: What is shown.
     """
     figure = Figure(figsize=(9, 3.6), layout="constrained")
-    figure.suptitle(title, fontsize=10)
+    models = len(history[["fold", "seed"]].drop_duplicates())
+    shown = "one model"
+    if models > 1:
+        shown = (
+            f"median and middle half of {models} models; one that has stopped keeps its last values"
+        )
+    figure.suptitle(f"{title}\n{shown}", fontsize=9)
     column, told = next((c, told) for c, told in _SCORES.items() if c in history)
     losses, scores = figure.subplots(1, 2)
     _band(losses, history, "train_loss", "training", "black", "--")
@@ -33,9 +39,6 @@ def plot_history(history: pd.DataFrame, title: str) -> Figure:
     _band(scores, history, column, "validation", "tab:blue", "-")
     scores.set_ylabel(f"{told} (validation)")
     scores.set_ylim(min(0, scores.get_ylim()[0]), 1)  # concordance can be below 0
-    models = len(history[["fold", "seed"]].drop_duplicates())
-    shown = "one model" if models == 1 else f"median and middle half of {models} models"
-    scores.set_title(shown, fontsize=8)
     for axes in (losses, scores):
         axes.set_xlabel("epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)

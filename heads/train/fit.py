@@ -51,6 +51,23 @@ class _Model:
         return ", ".join([f"fold {self.fold}, seed {self.seed}", *told])
 
 
+@dataclass(frozen=True, slots=True)
+class _Common:
+    """What all models of a stack have in common.
+
+    Attributes:
+        module: The head.
+        seen: What they see.
+        seed: Of the order of batches.
+        device: Of `torch`.
+    """
+
+    module: HeadModule
+    seen: Input
+    seed: int
+    device: str
+
+
 def fit(
     config: RunConfig,
     data: Prepared,
@@ -81,11 +98,12 @@ def fit(
             for seed in range(config.seed, config.seed + config.seeds)
         ]
         size = len(models) if getattr(module, "STACKS", True) else 1
+        common = _Common(module, seen, config.seed, device)
         for start in range(0, len(models), size):
             part = models[start : start + size]
-            task = _task(config, data, part)
-            members += _fit_parts(module, part, task, seen, config.seed, device)
-        del seen  # before that of the next layer takes its place in memory
+            told = "training" if len(part) == len(models) else f"model {start + 1}/{len(models)}"
+            members += _fit_parts(common, part, _task(config, data, part), told)
+        del seen, common  # before that of the next layer takes its place in memory
     return members, load_s
 
 
@@ -100,17 +118,10 @@ def _by_input(
     return [positions for group in groups.values() for positions in group]
 
 
-def _fit_parts(
-    module: HeadModule,
-    models: Sequence[_Model],
-    task: Task,
-    seen: Input,
-    seed: int,
-    device: str,
-) -> list[Member]:
+def _fit_parts(common: _Common, models: Sequence[_Model], task: Task, told: str) -> list[Member]:
     """Fit a stack; where memory does not hold it, each half of it on the same batches."""
     try:
-        return _fit_stack(module, models, task, seen, seed, device)
+        return _fit_stack(common, models, task, told)
     except RuntimeError as error:  # torch.OutOfMemoryError is one
         if not out_of_memory(error):
             raise
@@ -125,20 +136,12 @@ def _fit_parts(
     return [
         member
         for rows in parts
-        for member in _fit_parts(
-            module, [models[k] for k in rows], task.at(rows), seen, seed, device
-        )
+        for member in _fit_parts(common, [models[k] for k in rows], task.at(rows), told)
     ]
 
 
-def _fit_stack(
-    module: HeadModule,
-    models: Sequence[_Model],
-    task: Task,
-    seen: Input,
-    seed: int,
-    device: str,
-) -> list[Member]:
+def _fit_stack(common: _Common, models: Sequence[_Model], task: Task, told: str) -> list[Member]:
+    seen, device = common.seen, common.device
     configs = [model.config for model in models]
     stack = Stack(
         generators=[
@@ -151,10 +154,10 @@ def _fit_stack(
     mean, deviation = (torch.from_numpy(x[folds]) for x in (seen.mean, seen.deviation))
     standardise = Standardise(mean, deviation, len(configs[0].layers)).to(device)
     outputs = task.objective.targets.shape[1]
-    head = module.Head(configs[0].head, standardise.dim, outputs, standardise, stack)
+    head = common.module.Head(configs[0].head, standardise.dim, outputs, standardise, stack)
     parameters = sum(p.numel() // len(models) for p in head.parameters())
     training = [one.training for one in configs]
-    trained = train_stack(head, seen.frames, task, training, seed, device, seen.hiding)
+    trained = train_stack(head, seen.frames, task, training, common.seed, device, seen.hiding, told)
     temperatures, scales = _temperatures(trained, task), _output_scales(task)
     return [
         Member(

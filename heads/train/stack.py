@@ -137,6 +137,7 @@ def train_stack(
     seed: int,
     device: str,
     hiding: Hiding | None = None,
+    told: str = "training",
 ) -> Trained:
     """Train a stack of models.
 
@@ -149,6 +150,7 @@ def train_stack(
         seed: Of the order of batches.
         device: Of `torch`.
         hiding: Frames to hide some of, where the head sees them reduced.
+        told: What the progress bar says.
     """
     head.to(device)
     common = configs[0]
@@ -160,7 +162,7 @@ def train_stack(
     pooled = np.flatnonzero(task.in_batches())
     originals = frames.first(task.val.shape[1])
     alive = list(range(len(configs)))
-    bar = tqdm(range(1, common.epochs + 1), "training", unit="epoch", delay=2, disable=None,
+    bar = tqdm(range(1, common.epochs + 1), told, unit="epoch", delay=2, disable=None,
                leave=False)  # fmt: skip
     for epoch in bar:
         head.train()

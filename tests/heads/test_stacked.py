@@ -127,7 +127,7 @@ def test_dropout_leaves_all_in_place(p, training):
 
 @pytest.mark.parametrize("p", [-0.1, 1.0, 1.5, float("nan")])
 def test_dropout_is_a_share(p):
-    with pytest.raises(UsageError, match=rf"dropout {p}: give a share from 0 to below 1"):
+    with pytest.raises(UsageError, match=rf"--set dropout={p}: give a share from 0 to below 1"):
         StackedDropout(stack(0, dropout=p))
 
 
