@@ -18,7 +18,8 @@ defines:
   however few the frames are.
 
 A head that is not trained by gradients defines, in place of `Head`, `fit(config, examples) -> Fit`:
-one fold's model from one vector of each utterance. It draws nothing at random, so it runs once.
+one fold's model from one vector of each utterance. It draws nothing at random, so it runs once. For
+emotional dimensions it defines `fit_values`, which takes and gives the same.
 """
 
 from __future__ import annotations
@@ -51,11 +52,11 @@ class Examples:
 
     Attributes:
         vectors: [N, D], one of each utterance.
-        targets: [N, C], distributions.
+        targets: [N, C], distributions, or values of dimensions, NaN where they are not annotated.
         speakers: [N].
         train: Positions of the utterances that train.
         val: Positions of those that validate; they may train a model whose choices are made.
-        labels: [C], names of the classes.
+        labels: [C], names of the classes or dimensions.
     """
 
     vectors: npt.NDArray[np.float32]
@@ -72,8 +73,8 @@ class Fit:
 
     Attributes:
         state: Its weights.
-        predictions: [N, C], probabilities for all utterances.
-        score: What it is chosen by among others, from training or validation part: UA.
+        predictions: [N, C], probabilities or values, for all utterances.
+        score: What it is chosen by among others, from training or validation part: UA or CCC.
     """
 
     state: Mapping[str, Tensor]
@@ -88,6 +89,10 @@ class HeadModule(Protocol):
 
     def fit(self, config: Any, examples: Examples) -> Fit:
         """Fit one fold's model."""
+        ...
+
+    def fit_values(self, config: Any, examples: Examples) -> Fit:
+        """Fit one fold's model of emotional dimensions."""
         ...
 
     def Head(  # noqa: N802 - a class

@@ -1,5 +1,7 @@
 """Functionals of the frames, then a linear SVM: no epochs, no seeds, the baseline.
 
+Of emotional dimensions it is the linear regression with a squared loss.
+
 Its C is chosen inside each fold's training part, by speaker; then it is fitted on training and
 validation part. It is deterministic, so it runs once.
 
@@ -17,6 +19,7 @@ import torch
 from embedcache.errors import UsageError
 from heads.functionals import Functionals
 from heads.models import Fit
+from heads.models._ridge import fit_ridge
 from heads.models._svm import fit_svm
 
 if TYPE_CHECKING:
@@ -42,6 +45,28 @@ class Config:
 def reducer(config: Config, roles: ColumnRoles) -> Reduction:
     """Functionals of an utterance's frames, [T, D] to [1, D']."""
     return Functionals(roles)
+
+
+def fit_values(config: Config, examples: Examples) -> Fit:
+    """Fit the regression of one fold, for emotional dimensions; see `heads.models._ridge`.
+
+    Raises:
+        SerError: A vector holds what is no number.
+    """
+    model = fit_ridge(
+        examples.vectors,
+        examples.targets,
+        examples.speakers,
+        examples.train,
+        examples.val,
+        config.c,
+    )
+    names = ("mean", "scale", "coef", "intercept")
+    return Fit(
+        state={name: torch.from_numpy(getattr(model, name)) for name in names},
+        predictions=model.predict(examples.vectors),
+        score=float(model.inner_ccc.mean()),
+    )
 
 
 def fit(config: Config, examples: Examples) -> Fit:

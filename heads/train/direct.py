@@ -26,6 +26,7 @@ def fit_directly(
         UsageError: Several layers are to be weighed, which takes epochs.
         SerError: The cache is damaged.
     """
+    fit_one = module.fit_values if config.target == "dimensions" else module.fit
     members: list[Member] = []
     load_s = 0.0
     latest: tuple[object, ...] | None = None
@@ -46,7 +47,7 @@ def fit_directly(
                 val=fold.val,
                 labels=data.targets.names,
             )
-            found = module.fit(candidate.head, examples)
+            found = fit_one(candidate.head, examples)
             members.append(
                 Member(
                     fold=number,

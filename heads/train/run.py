@@ -50,6 +50,9 @@ def train_runs(config: RunConfig) -> Iterator[NewRun]:
     for name, module in modules.items():  # before anything is read: a wrong value is told first
         candidates = make_candidates(settings[name], module, [("last",)], select)
         _require_select(config, candidates[0].training.select)
+        gives = not hasattr(module, "fit") or hasattr(module, "fit_values")
+        if config.target == "dimensions" and not gives:
+            raise UsageError(f"--target dimensions: the head {name} gives no values; leave it out")
     device = resolve_device(config.device)
     data = prepare(config)
     layers = _layers(config.layer, data)
@@ -103,7 +106,9 @@ def _train(
         members, load_s = fit_directly(config, data, module, candidates)
     else:
         members, load_s = fit(config, data, module, candidates, inputs, device)
-    by = "inner_ua" if hasattr(module, "fit") else f"val_{candidates[0].training.select}"
+    by = f"val_{candidates[0].training.select}"
+    if hasattr(module, "fit"):
+        by = "inner_ccc" if config.target == "dimensions" else "inner_ua"
     chosen, choice = choose(members, candidates, by)
     if not chosen:
         raise SerError(

@@ -14,6 +14,7 @@ from heads.dimensional_metrics import dimensional_scores, dimensional_tally
 from heads.dimensions import DimensionTargets
 from heads.experiment import run_heads
 from heads.labels import LabelConfig
+from heads.models import load_head
 from heads.report.bias import bias
 from heads.report.compare import compare
 from heads.results import Run
@@ -96,6 +97,25 @@ def test_every_head_gives_values_on_any_scale(run_config, planted, write_cache, 
     np.testing.assert_allclose(np.multiply(scale["factor"], 100), wider["factor"])
 
 
+def test_the_baseline_finds_what_was_planted_on_any_scale(
+    run_config, planted, write_cache, tmp_path
+):
+    utterances, frames = planted
+    found = []
+    for name, (factor, offset) in {"plain": (1, 0), "wide": (100, -7)}.items():
+        some = [
+            replace(u, dimensions={"arousal": factor * u.dimensions["arousal"] + offset})
+            for u in utterances
+        ]
+        cache = write_cache(tmp_path / name, some, frames)
+        config = run_config(heads=("svm",), cache=cache, target="dimensions")
+        run = next(train_runs(replace(config, settings={})))
+        assert run.results["metrics"]["ccc_arousal"]["mean"] > 0.8
+        assert run.results["choice"] is None
+        found.append(run.predictions["pred_arousal"].to_numpy())
+    np.testing.assert_allclose(100 * found[0] - 7, found[1], rtol=1e-6)
+
+
 def test_history_and_pictures_are_of_concordance(folder):
     history = pd.read_csv(folder / "history.csv")
     assert list(history) == ["fold", "seed", "epoch", "train_loss", "val_loss", "val_ccc"]
@@ -147,6 +167,13 @@ def test_what_does_not_go_with_dimensions_is_refused(config, changes, text):
 def test_models_are_chosen_by_what_they_learn(run_config, target, select, text):
     with pytest.raises(UsageError, match=text):
         next(train_runs(run_config(target=target, settings={"select": select})))
+
+
+def test_a_head_that_only_tells_classes_apart_is_named(run_config, monkeypatch):
+    monkeypatch.delattr(load_head("svm"), "fit_values")
+    config = replace(run_config(heads=("svm",), target="dimensions"), settings={})
+    with pytest.raises(UsageError, match="the head svm gives no values; leave it out"):
+        next(train_runs(config))
 
 
 def test_a_dimension_that_a_fold_cannot_learn_is_named(config, planted, write_cache, tmp_path):
