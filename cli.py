@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 
+from embedcache.allocator import keep_freed_memory
 from embedcache.errors import SerError, UsageError
 
 EXIT_INCOMPLETE = 3
@@ -386,6 +387,7 @@ def main() -> None:
     # Threads that spin while they wait make small operations ten times slower as soon as anything
     # else keeps a core busy; threads that sleep cost a few per cent on a quiet machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    keep_freed_memory()
     _log_to_stderr()
     try:
         try:

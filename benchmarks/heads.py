@@ -23,6 +23,7 @@ from torch import nn
 
 from benchmarks.extract import durations
 from benchmarks.machine import data_folder, machine
+from embedcache.allocator import keep_freed_memory
 from heads.data import frame_set, moments, training_batches
 from heads.losses import cross_entropy
 from heads.models import mha
@@ -44,6 +45,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--whole", action="store_true")
     asked = parser.parse_args()
+    keep_freed_memory()  # as the command does, for ours and for the peer
     print(machine())
     lengths = durations(data_folder(asked.data), 5531)[:: 1 if asked.whole else asked.every]
     arrays = noise(lengths)
