@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -160,7 +161,9 @@ def load_frames(
 
 def reduced(frames: FrameSet, reduce: Callable[[Single], Single]) -> FrameSet:
     """What a head makes of each utterance's frames before it is trained, [T, D] to [T', D']."""
-    return frame_set([reduce(frames.read(i)) for i in range(len(frames.lengths))])
+    everyone = tqdm(range(len(frames.lengths)), "reading", unit="clip", delay=2, disable=None,
+                    leave=False)  # fmt: skip
+    return frame_set([reduce(frames.read(i)) for i in everyone])
 
 
 def frame_set(arrays: Sequence[Array]) -> FrameSet:

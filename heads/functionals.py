@@ -38,6 +38,7 @@ NAMES = (
 )
 """Slope and bend: coefficients of the best parabola's straight and curved part, over time from -1
 to 1. Step: mean absolute difference of neighbouring frames; its deviation: of the difference."""
+_COLUMNS = 64  # described at a time, so that what is made of them stays in the processor's cache
 
 
 def mean_frame(frames: Array) -> Array:
@@ -64,7 +65,7 @@ def functionals(frames: npt.NDArray[np.floating], roles: ColumnRoles) -> Array:
     >>> functionals(np.array([[1.0], [3.0]]), ColumnRoles())[:2].tolist()
     [2.0, 1.0]
     """
-    taken = frames[heard(frames, roles)].astype(np.float64)
+    taken = frames[heard(frames, roles)]
     times = np.arange(len(taken))
     parts = [_describe(taken, times)]
     if roles.voiced is not None:
@@ -126,32 +127,55 @@ def frame_levels(frames: npt.NDArray[np.floating], roles: ColumnRoles) -> npt.ND
     return level
 
 
-def _describe(frames: npt.NDArray[np.float64], times: npt.NDArray[np.int64]) -> Array:
-    """All functionals, one after the other: [T, D] at [T] -> [F * D].
+def _describe(
+    frames: npt.NDArray[np.floating], times: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """All functionals, one after the other: [T, D] at [T] -> [F * D]."""
+    parabola = _parabola(times)
+    neighbours = np.diff(times) == 1
+    parts = [
+        _describe_columns(frames[:, start : start + _COLUMNS], parabola, neighbours)
+        for start in range(0, frames.shape[1], _COLUMNS)
+    ]
+    return np.concatenate(parts, axis=1).ravel()
 
-    Quantiles are those of numpy: linear between neighbours.
+
+def _describe_columns(
+    frames: npt.NDArray[np.floating],
+    parabola: npt.NDArray[np.float64],
+    neighbours: npt.NDArray[np.bool_],
+) -> npt.NDArray[np.float64]:
+    """All functionals of some columns. Quantiles are those of numpy: linear between neighbours.
+
+    Args:
+        frames: Of the columns.
+        parabola: Weights of the frames; see `_parabola`.
+        neighbours: Whether a frame's next one follows it in time.
+
+    Shape:
+        frames: [T, D], parabola: [2, T], neighbours: [T - 1]. Output: [F, D].
     """
-    mean = frames.mean(axis=0)
-    off = frames - mean
-    ordered = np.sort(frames.T.astype(np.float32), axis=1)  # [D, T]
+    ordered = np.sort(np.ascontiguousarray(frames.T, np.float32), axis=1)  # [D, T]
     places = np.array(QUANTILES) * (len(frames) - 1)
     below = places.astype(np.int64)
     above = np.minimum(below + 1, len(frames) - 1)
     low, high = ordered[:, below].T, ordered[:, above].T  # [Q, D]
     quantiles = low + (high - low) * (places - below)[:, None]
-    steps = np.diff(frames, axis=0)[np.diff(times) == 1]
+    exact = frames.astype(np.float64)
+    mean = exact.mean(axis=0)
+    off = exact - mean
+    steps = np.diff(exact, axis=0)[neighbours]
     if not len(steps):
         steps = np.zeros((1, frames.shape[1]))
     rows = (
         mean[None],
         np.sqrt(np.square(off).mean(axis=0))[None],
         quantiles,
-        _parabola(times) @ off,
+        parabola @ off,
         np.abs(steps).mean(axis=0)[None],
         steps.std(axis=0)[None],
     )
-    found: Array = np.concatenate(rows).ravel()
-    return found
+    return np.concatenate(rows)
 
 
 def _parabola(times: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

@@ -24,6 +24,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 from embedcache.errors import SerError
 from heads.dimensional_metrics import dimensional_scores, dimensional_tally
+from heads.models._columns import standardised
 from heads.splits import inner_parts
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ GRID = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 """What C is chosen from, times 1 / D: a standardised vector's squared length is D."""
 INNER_FOLDS = 5
 SEED = 0
-_FLAT = 1e-9  # of a column's largest value: a deviation that is nothing but rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +108,9 @@ def fit_ridge(
         )
         correlations = _correlations(inner, column[inside])
         best = int(np.argmax(correlations))
-        mean, scale = _moments(vectors[both])
+        seen, mean, scale = standardised(vectors[both])
         offset = column[both].mean()
-        coef = solve((vectors[both] - mean) / scale, column[both] - offset, [candidates[best]])
+        coef = solve(seen, column[both] - offset, [candidates[best]])
         factor = _spread(inner[best], column[inside]) if correlations[best] > 0 else 1.0
         offset = column[inside].mean() + factor * (offset - inner[best].mean())
         parts.append((mean, scale, factor * coef[0], offset, candidates[best], correlations[best]))
@@ -148,9 +148,9 @@ def _out_of_fold(
     strata = ["+" if above else "-" for above in values > np.median(values)]
     for held in inner_parts(strata, speakers, INNER_FOLDS, SEED):
         rest = np.setdiff1d(np.arange(len(values)), held)
-        mean, scale = _moments(vectors[rest])
+        seen, mean, scale = standardised(vectors[rest])
         offset = values[rest].mean()
-        coef = solve((vectors[rest] - mean) / scale, values[rest] - offset, candidates)
+        coef = solve(seen, values[rest] - offset, candidates)
         found[:, held] = coef @ ((vectors[held] - mean) / scale).T + offset
     return found
 
@@ -163,11 +163,3 @@ def _correlations(predicted: Array, values: Array) -> Array:
 
 def _spread(predicted: Array, values: Array) -> float:
     return float(values.std() / predicted.std())
-
-
-def _moments(vectors: npt.NDArray[np.floating]) -> tuple[Array, Array]:
-    """Mean and deviation of each column; a column that does not vary gets deviation 1."""
-    mean = vectors.mean(axis=0, dtype=np.float64)
-    scale = vectors.std(axis=0, dtype=np.float64)
-    scale[scale <= _FLAT * np.abs(vectors).max(axis=0)] = 1.0
-    return mean, scale

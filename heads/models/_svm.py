@@ -1,30 +1,31 @@
 """A linear SVM on vectors: C by inner cross-validation over speakers, calibrated, as plain arrays.
 
-One SVM per class against the rest, squared hinge (R.-E. Fan et al. 2008, LIBLINEAR: A Library for
-Large Linear Classification, JMLR 9: 1871-1874). Margins become probabilities by softmax at one
-temperature (C. Guo et al. 2017, On Calibration of Modern Neural Networks, arXiv 1706.04599), which
-is fitted to margins of utterances that the model did not see.
-
-An utterance with votes for several classes stands once in each, weighted by its share of the votes;
-with hard labels that is the plain SVM.
+One SVM per class against the rest. Margins become probabilities by softmax at one temperature
+(C. Guo et al. 2017, On Calibration of Modern Neural Networks, arXiv 1706.04599), which is fitted to
+margins of utterances that the model did not see.
 
 Letters: N utterances, D values of a vector, C classes, G values of the regularisation.
 """
 
 from __future__ import annotations
 
-import logging
-import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from scipy.special import softmax
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
 
 from embedcache.errors import SerError
 from heads.labels import majority
 from heads.metrics import confusion_scores
+from heads.models._columns import standardised
+from heads.models._one_vs_rest import fit_margins
+from heads.models._squared_hinge import multiplier
 from heads.splits import inner_parts
 from heads.temperature import fit_temperature
 
@@ -39,14 +40,8 @@ GRID = (0.03, 0.1, 0.3, 1.0, 3.0)
 with it grows what a C does."""
 INNER_FOLDS = 5
 SEED = 0
-MOST_STEPS = 1000
-_TOLERANCE = 1e-3
-_WIDE = 2  # dimensions per example from which turning the axes costs less than it saves
-_FLAT = 1e-9  # of a column's largest value: a deviation that is nothing but rounding
+_MEMORY = 2e9  # bytes that inner folds may take which are fitted side by side
 _COLDEST, _HOTTEST = 1e-2, 1e3  # margins are far from the scale of logits
-_ABSENT = -1.0  # the margin that an SVM without a positive example has everywhere
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +121,7 @@ def fit_svm(
     The training part is divided into five folds by speaker. For each C the predictions of all folds
     are pooled, and their unweighted accuracy decides; of equals the smallest C. A class that a
     fold's training part lacks is never predicted there, and counts as missed. Nothing is drawn by
-    chance but the inner folds, whose seed is fixed.
+    chance but the inner folds and where the solver begins to look, whose seeds are fixed.
 
     Args:
         vectors: One of each utterance.
@@ -152,15 +147,18 @@ def fit_svm(
             f"the vector of utterance {broken[0]} holds NaN or infinity; run `ser cache verify`"
         )
     candidates = (c,) if c else tuple(factor / vectors.shape[1] for factor in GRID)
-    margins = _out_of_fold(vectors[train], targets[train], [speakers[i] for i in train], candidates)
+    with _one_core_each():
+        margins = _out_of_fold(
+            vectors[train], targets[train], [speakers[i] for i in train], candidates
+        )
     uas = tuple(unweighted_accuracy(own, targets[train]) for own in margins)
     best = int(np.argmax(uas))
     temperature = fit_temperature(margins[best], targets[train], _COLDEST, _HOTTEST)
-    mean, scale = _moments(vectors[everyone])
-    rotated, back = _rotate((vectors[everyone] - mean) / scale)
-    coef, intercept = _fit_margins(rotated, targets[everyone], candidates[best])
-    coef = coef if back is None else coef @ back
-    model = LinearModel(mean, scale, coef, intercept, temperature)
+    seen, mean, scale = standardised(vectors[everyone])
+    multiply = multiplier(seen)
+    with _one_core_each():
+        coef, intercept = fit_margins(seen, multiply, targets[everyone], [candidates[best]])
+    model = LinearModel(mean, scale, coef[0], intercept[0], temperature)
     return Fitted(model=model, c=candidates[best], candidates=candidates, inner_ua=uas)
 
 
@@ -191,82 +189,38 @@ def _out_of_fold(
     targets: Array,
     speakers: Sequence[str | None],
     candidates: Sequence[float],
-) -> list[Array]:
-    """For each C the margins [N, C] of each utterance by a model that did not hear its speaker."""
-    found = [np.zeros_like(targets) for _ in candidates]
+) -> Array:
+    """For each C the margins of each utterance by a model that did not hear its speaker.
+
+    Shape:
+        Output: [G, N, C].
+    """
+    found = np.zeros((len(candidates), *targets.shape))
     strata = [str(label) for label in targets.argmax(axis=1)]
-    for held in inner_parts(strata, speakers, INNER_FOLDS, SEED):
+    parts = inner_parts(strata, speakers, INNER_FOLDS, SEED)
+
+    def predict(held: Indices) -> None:
         rest = np.setdiff1d(np.arange(len(targets)), held)
-        mean, scale = _moments(vectors[rest])
-        rotated, back = _rotate((vectors[rest] - mean) / scale)
+        seen, mean, scale = standardised(vectors[rest])
+        multiply = multiplier(seen)
+        coef, intercept = fit_margins(seen, multiply, targets[rest], candidates)
         unseen = (vectors[held] - mean) / scale
-        unseen = unseen if back is None else unseen @ back.T
-        for c, margins in zip(candidates, found, strict=True):
-            coef, intercept = _fit_margins(rotated, targets[rest], c)
-            margins[held] = unseen @ coef.T + intercept
+        found[:, held] = unseen @ coef.transpose(0, 2, 1) + intercept[:, None]
+
+    count, dim = vectors.shape
+    room = _MEMORY / (8 * count * (dim + 2 * min(count, dim)))
+    workers = max(1, min(torch.get_num_threads(), len(parts), int(room)))
+    with ThreadPoolExecutor(workers) as pool:
+        for _ in tqdm(pool.map(predict, parts), "choosing C", len(parts), unit="fold", delay=2,
+                      disable=None, leave=False):  # fmt: skip
+            pass
     return found
 
 
-def _moments(vectors: npt.NDArray[np.floating]) -> tuple[Array, Array]:
-    """Mean and deviation of each column; a column that does not vary gets deviation 1."""
-    mean = vectors.mean(axis=0, dtype=np.float64)
-    scale = vectors.std(axis=0, dtype=np.float64)
-    scale[scale <= _FLAT * np.abs(vectors).max(axis=0)] = 1.0
-    return mean, scale
+def _one_core_each() -> threadpool_limits:
+    """While it is open, a matrix product keeps to one core, and its thread.
 
-
-def _rotate(vectors: Array) -> tuple[Array, Array | None]:
-    """The same vectors in the space that they span, where that has far fewer dimensions than D.
-
-    A linear SVM's weights are a sum of its examples, and inner products do not change with the
-    axes: it is the same SVM, in less time.
-
-    Shape:
-        [N, D] -> [N, R] and the axes [R, D] that lead back; none where the axes stay.
+    What a solver multiplies is small: on several cores that is little faster, and many times slower
+    where these have other work. Inner folds side by side keep them busy without waiting.
     """
-    count, dim = vectors.shape
-    if dim < _WIDE * count:
-        return vectors, None
-    powers, axes = np.linalg.eigh(vectors @ vectors.T)
-    spanned = powers > powers[-1] * count * np.finfo(np.float64).eps
-    back = (axes[:, spanned] / np.sqrt(powers[spanned])).T @ vectors
-    return axes[:, spanned] * np.sqrt(powers[spanned]), back
-
-
-def _fit_margins(
-    vectors: Array, targets: Array, c: float, most_steps: int = MOST_STEPS
-) -> tuple[Array, Array]:
-    """Coefficients [C, D] and intercepts [C] of the SVMs of all classes, balanced.
-
-    With fewer examples than dimensions the dual problem is solved, else the primal: each is the
-    faster one there.
-    """
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.svm import LinearSVC
-
-    classes = targets.shape[1]
-    rows, of_class = np.nonzero(targets)
-    counts = targets.sum(axis=0)
-    there = np.flatnonzero(counts)
-    coef, intercept = np.zeros((classes, vectors.shape[1])), np.full(classes, _ABSENT)
-    if len(there) == 1:
-        intercept[there] = -_ABSENT
-        return coef, intercept
-    svm = LinearSVC(
-        C=c,
-        class_weight={int(k): len(targets) / (len(there) * counts[k]) for k in there},
-        dual=len(vectors) <= vectors.shape[1] + 1,  # a turned square spans one dimension less
-        tol=_TOLERANCE,
-        max_iter=most_steps,
-        random_state=SEED,
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        svm.fit(vectors[rows], of_class, sample_weight=targets[rows, of_class])
-    if svm.n_iter_ >= most_steps:
-        _log.warning("svm: C = %g had not converged after %d steps", c, most_steps)
-    two = len(there) == 2  # one SVM tells both classes apart
-    coef[there] = np.concatenate([-svm.coef_, svm.coef_]) if two else svm.coef_
-    own = np.concatenate([-svm.intercept_, svm.intercept_]) if two else svm.intercept_
-    intercept[there] = own
-    return coef, intercept
+    return threadpool_limits(1, user_api="blas")

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
+from tqdm import tqdm
 
 from heads.models import Examples, HeadModule
 from heads.train.candidates import Candidate
@@ -38,7 +39,8 @@ def fit_directly(
             vectors = find_vectors(module, candidate, data, config.standardise)
             load_s += time.perf_counter() - started
             latest = key
-        for number, fold in enumerate(data.folds):
+        bar = tqdm(data.folds, "training", unit="fold", delay=2, disable=None, leave=False)
+        for number, fold in enumerate(bar):
             examples = Examples(
                 vectors=vectors,
                 targets=data.targets.values,

@@ -157,7 +157,8 @@ def _fit_stack(common: _Common, models: Sequence[_Model], task: Task, told: str)
     head = common.module.Head(configs[0].head, standardise.dim, outputs, standardise, stack)
     parameters = sum(p.numel() // len(models) for p in head.parameters())
     training = [one.training for one in configs]
-    trained = train_stack(head, seen.frames, task, training, common.seed, device, seen.hiding, told)
+    hiding = seen.hiding if training[0].mask_time else None
+    trained = train_stack(head, seen.frames, task, training, common.seed, device, hiding, told)
     temperatures, scales = _temperatures(trained, task), _output_scales(task)
     return [
         Member(

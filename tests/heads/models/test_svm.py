@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -23,15 +21,13 @@ from heads.models._svm import (
     INNER_FOLDS,
     SEED,
     LinearModel,
-    _fit_margins,
-    _rotate,
     fit_svm,
     unweighted_accuracy,
 )
 from heads.temperature import fit_temperature
 
 LABELS = ("angry", "happy", "sad")
-SOLVED = 5e-3  # how near two solvers come to the same SVM
+SOLVED = 1e-4  # how near the solver comes to the SVM
 
 
 def plant(speakers=8, clips=12, dim=6, classes=3, noise=1.0, seed=0):
@@ -63,7 +59,7 @@ def reference(c):
 # Equal to the pipeline of scikit-learn
 
 
-@pytest.mark.parametrize("dim", [4, 120, 300])  # primal, dual, turned axes and dual
+@pytest.mark.parametrize("dim", [4, 120, 300])  # more utterances than values, and fewer
 @pytest.mark.parametrize("classes", [3, 5])
 def test_predictions_are_those_of_scikit_learns_pipeline(dim, classes):
     vectors, truth, speakers = plant(dim=dim, classes=classes, clips=15)
@@ -89,34 +85,19 @@ def test_two_classes_have_two_margins_that_are_one():
     )
 
 
-def test_numpys_prediction_is_that_of_the_fitted_svm_to_the_last_digits():
-    """The arrays alone, back from a file, against the SVM that they were taken from."""
+def test_the_arrays_alone_back_from_a_file_predict_what_scikit_learn_does():
     vectors, truth, speakers = plant()
     found = fit(vectors, truth, speakers)
     loaded = LinearModel.from_arrays(load(save(found.model.to_arrays())))
     scaler = StandardScaler().fit(vectors)
-    svm = LinearSVC(C=found.c, class_weight="balanced", dual=False, tol=1e-3)
+    svm = LinearSVC(C=found.c, class_weight="balanced", dual=False, tol=1e-10)
     svm.fit(scaler.transform(vectors), truth)
     theirs = svm.decision_function(scaler.transform(vectors))
-    np.testing.assert_allclose(loaded.margins(vectors), theirs, atol=1e-6)
-    scaled = theirs / loaded.temperature
+    np.testing.assert_allclose(loaded.margins(vectors), theirs, atol=SOLVED)
+    scaled = loaded.margins(vectors) / loaded.temperature
     expected = np.exp(log_softmax(scaled, axis=1))
-    np.testing.assert_allclose(loaded.probabilities(vectors), expected, atol=1e-6)
+    np.testing.assert_allclose(loaded.probabilities(vectors), expected, atol=1e-12)
     assert loaded.to_arrays().keys() == {"mean", "scale", "coef", "intercept", "temperature"}
-
-
-def test_the_space_that_vectors_span_is_enough():
-    """Wide vectors are turned into it, others stay as they are."""
-    vectors = np.random.default_rng(0).standard_normal((20, 100))
-    vectors[7] = vectors[3]
-    rotated, back = _rotate(vectors)
-    assert back is not None
-    assert rotated.shape == (20, 19)
-    np.testing.assert_allclose(rotated @ back, vectors, atol=1e-9)
-    np.testing.assert_allclose(back @ back.T, np.eye(19), atol=1e-9)
-    same, nothing = _rotate(vectors.T)
-    assert nothing is None
-    np.testing.assert_array_equal(same, vectors.T)
 
 
 # The choice of C
@@ -189,29 +170,18 @@ def test_a_given_c_is_taken():
 # Soft labels
 
 
-def test_votes_are_weights_of_an_utterance_in_each_class():
-    """As if each vote were an utterance of its own, which counts less by the number of votes."""
-    vectors, truth, _ = plant(noise=2.0)
-    vectors = StandardScaler().fit_transform(vectors)
-    votes = np.eye(3)[truth] * 2 + np.eye(3)[(truth + np.arange(len(truth)) % 3) % 3]
-    targets = votes / 3
-    coef, intercept = _fit_margins(vectors, targets, 0.1)
-    rows = np.repeat(np.arange(len(truth)), 3)
-    labels = np.concatenate([np.repeat(np.arange(3), row.astype(int)) for row in votes])
-    svm = LinearSVC(C=0.1 / 3, class_weight="balanced", dual=False, tol=1e-10)
-    svm.fit(vectors[rows], labels)
-    np.testing.assert_allclose(coef, svm.coef_, atol=SOLVED)
-    np.testing.assert_allclose(intercept, svm.intercept_, atol=SOLVED)
-
-
 def test_ties_train_and_do_not_count_in_ua():
     margins = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
     targets = np.array([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]])
     assert unweighted_accuracy(margins, targets) == 1
     assert unweighted_accuracy(margins[2:], targets[2:]) == 0
-    vectors = np.random.default_rng(0).standard_normal((3, 2))
-    with_tie = _fit_margins(vectors, targets, 1.0)[0]
-    assert not np.allclose(with_tie, _fit_margins(vectors[:2], targets[:2], 1.0)[0])
+    vectors, truth, speakers = plant(classes=2)
+    targets = np.eye(2)[truth]
+    targets[:10] = 0.5
+    everyone, nobody = np.arange(len(truth)), np.zeros(0, np.int64)
+    tied = fit_svm(vectors, targets, speakers, everyone, nobody, LABELS[:2], 0.1)
+    without = fit_svm(vectors, targets, speakers, everyone[10:], nobody, LABELS[:2], 0.1)
+    assert not np.allclose(tied.model.coef, without.model.coef)
 
 
 # Temperature
@@ -270,7 +240,7 @@ def test_shift_and_scale_of_a_column_change_nothing():
     )
     shifted = fit(vectors + 64.0, truth, speakers)
     np.testing.assert_allclose(
-        shifted.model.margins(vectors + 64.0), before.model.margins(vectors), atol=1e-3
+        shifted.model.margins(vectors + 64.0), before.model.margins(vectors), atol=SOLVED
     )
 
 
@@ -291,7 +261,7 @@ def test_a_given_c_gives_the_same_model_in_whatever_order_utterances_come(seed):
     before = fit(vectors, truth, speakers, c=0.1)
     after = fit(vectors[order], truth[order], [speakers[i] for i in order], c=0.1)
     np.testing.assert_allclose(
-        after.model.margins(vectors), before.model.margins(vectors), atol=1e-3
+        after.model.margins(vectors), before.model.margins(vectors), atol=SOLVED
     )
 
 
@@ -322,17 +292,6 @@ def test_a_class_that_one_speaker_has_counts_as_missed_in_the_inner_folds():
     assert max(found.inner_ua) == pytest.approx(2 / 3, abs=0.02)
     predicted = found.model.margins(vectors[keep]).argmax(axis=1)
     assert (predicted[truth[keep] == 2] == 2).all()  # the final model has examples of it
-
-
-@pytest.mark.parametrize("present", [(1,), (0, 2), (0, 1, 2)])
-def test_an_absent_class_has_the_margin_of_an_svm_without_examples(present):
-    rng = np.random.default_rng(0)
-    vectors, truth = rng.standard_normal((30, 4)), np.array(present)[np.arange(30) % len(present)]
-    coef, intercept = _fit_margins(vectors, np.eye(3)[truth], 1.0)
-    for k in set(range(3)) - set(present):
-        assert not coef[k].any()
-        assert intercept[k] == -1
-    assert set((vectors @ coef.T + intercept).argmax(axis=1)) == set(present)
 
 
 def test_a_class_without_an_example_is_named():
@@ -373,14 +332,3 @@ def test_one_utterance_is_refused():
     vectors, truth, speakers = plant()
     with pytest.raises(UsageError, match="1 utterances train, and it takes 2 to choose"):
         fit(vectors, truth, speakers, np.arange(1), np.arange(1, 50))
-
-
-def test_an_svm_that_has_not_converged_says_so(caplog):
-    caplog.set_level(logging.WARNING)
-    vectors, truth, _ = plant(noise=3.0)
-    vectors = StandardScaler().fit_transform(vectors)
-    _fit_margins(vectors, np.eye(3)[truth], 1.0, most_steps=1)
-    assert "svm: C = 1 had not converged after 1 steps" in caplog.text
-    caplog.clear()
-    _fit_margins(vectors, np.eye(3)[truth], 1.0)
-    assert not caplog.text
