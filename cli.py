@@ -387,6 +387,9 @@ def main() -> None:
     # Threads that spin while they wait make small operations ten times slower as soon as anything
     # else keeps a core busy; threads that sleep cost a few per cent on a quiet machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Products of matrices are prepared for each shape, and batches have many: of the thousand that
+    # are kept else, some take megabytes, and hardly any comes again.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
     keep_freed_memory()
     _log_to_stderr()
     try:

@@ -26,6 +26,7 @@ Single = npt.NDArray[np.float32]
 
 _POOL = 16  # batches are sorted by length within so many at a time: little padding, still shuffled
 _DEVIATION_FLOOR = 1e-6
+_STEP = 32  # frames to whose multiples long batches are padded
 _SAMPLE = 1000  # utterances whose means tell about where frames lie
 
 
@@ -96,11 +97,15 @@ class FrameSet:
     def batch(self, indices: Sequence[int], device: str) -> tuple[Tensor, Tensor]:
         """Frames and the mask of what is no padding, which may hold any finite value.
 
+        Long batches are padded to multiples of 32 frames: matrix products are prepared, and what is
+        prepared is kept, for each shape anew, which cost a sixth of the time and a gigabyte.
+
         Shape:
             Output: [B, T, D] and [B, T] bool.
         """
         lengths = torch.from_numpy(self.lengths[list(indices)])
-        times = torch.arange(int(lengths.max()))
+        longest = int(lengths.max())
+        times = torch.arange(longest if longest <= _STEP else -(-longest // _STEP) * _STEP)
         mask = (times < lengths[:, None]).to(device)
         if self.flat is None or self.starts is None:
             padded = np.zeros((*mask.shape, self.dim), np.float32)

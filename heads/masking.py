@@ -70,7 +70,7 @@ def masked(
         head: K stacked models with a `Standardise`.
         frames: [B, T, D].
         mask: [B, T], what is no padding.
-        hidden_frames: [B, T].
+        hidden_frames: [B, T'], of the first T' of the frames; the rest is padding.
         hidden_features: [B, D].
 
     Yields:
@@ -78,7 +78,8 @@ def masked(
     """
     features = torch.from_numpy(hidden_features).to(frames.device)
     of_frames = features.repeat(1, frames.shape[-1] // features.shape[-1])  # in every layer
-    shown = mask & ~torch.from_numpy(hidden_frames).to(mask.device)
+    shown = mask.clone()
+    shown[:, : hidden_frames.shape[1]] &= ~torch.from_numpy(hidden_frames).to(mask.device)
     standardisers = [module for module in head.modules() if isinstance(module, Standardise)]
     for module in standardisers:
         module.hidden = features

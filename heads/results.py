@@ -242,8 +242,8 @@ def find_run(name: str, results_dir: Path) -> Run:
             return Run(path)
     there = sorted(path.parent.name for path in results_dir.glob("*/results.json"))
     near = get_close_matches(name, there, n=3, cutoff=0.2)
-    known = f"; there are {len(there)}" if there else ""
-    known += f", the nearest {', '.join(near)}" if near else ""
+    shown = f"the nearest {', '.join(near)}" if near else f"such as {', '.join(there[:3])}"
+    known = f"; there are {len(there)}, {shown}" if there else ""
     raise UsageError(f"there is no run '{name}', here or in {results_dir}{known}")
 
 

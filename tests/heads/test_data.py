@@ -229,3 +229,20 @@ def test_an_int8_cache_gives_what_its_levels_stand_for(tmp_path, planted, write_
     np.testing.assert_array_equal(loaded.lengths, values.lengths)
     for a, b in zip(loaded.batch([7, 0, 31], "cpu"), values.batch([7, 0, 31], "cpu"), strict=True):
         assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_long_batches_have_few_shapes_and_the_same_frames(held):
+    """Every length from 1 to 150 alone: as it is up to 32 frames, then a multiple of 32."""
+    rng = np.random.default_rng(0)
+    arrays = [rng.standard_normal((n, 3)).astype(np.float32) for n in range(1, 151)]
+    frames = frame_set(arrays)
+    frames = frames.resident("cpu") if held else frames
+    shapes = set()
+    for index, array in enumerate(arrays):
+        padded, mask = frames.batch([index], "cpu")
+        assert mask.sum() == len(array) and mask[0, : len(array)].all()
+        assert np.array_equal(padded[0, : len(array)], array)
+        assert padded.isfinite().all()
+        shapes.add(padded.shape[1])
+    assert shapes == {*range(1, 33), 64, 96, 128, 160}
