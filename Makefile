@@ -25,6 +25,8 @@ bench: $(VENV)/.installed-bench
 
 bench-gpu: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.gpu
+	$(BIN)/python -m benchmarks.heads --device cuda
+	$(BIN)/python -m benchmarks.heads --device cuda --whole
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
