@@ -19,6 +19,9 @@ from torch import Tensor, nn
 
 from embedcache.errors import UsageError
 
+# Of a variance whose logarithm is taken: a thousandth of that of all training frames.
+_LEAST_VARIANCE = 1e-3
+
 
 @dataclass(frozen=True, slots=True)
 class Stack:
@@ -139,6 +142,23 @@ class Standardise(nn.Module):
             weights = self.layer_weights().view(len(self.mean), *[1] * (x.dim() - 2), -1, 1)
             split = seen.view(*seen.shape[:-1], self.layers, self.dim)
             seen = (split * weights).sum(dim=-2)
+        return self._without_hidden(seen)
+
+    def log_deviations(self, variances: Tensor) -> Tensor:
+        """Variances of frames as logarithms of the deviations of what is seen, of one layer.
+
+        0 is the deviation of all training frames, which a hidden dimension is given; below
+        ln(0.001) / 2 it does not fall, however still a dimension is.
+
+        Shape:
+            variances: [K, B, ..., D]. Output: the same.
+        """
+        shape = (len(self.mean), *[1] * (variances.dim() - 2), -1)
+        ratios = (variances / self.deviation.square().view(shape)).clamp_min(0.0)
+        logs = 0.5 * (ratios + _LEAST_VARIANCE).log()
+        return self._without_hidden(logs)
+
+    def _without_hidden(self, seen: Tensor) -> Tensor:
         if self.hidden is None:
             return seen
         batch, dim = self.hidden.shape

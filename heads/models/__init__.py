@@ -13,6 +13,8 @@ defines:
   [T', D'], or None: what is done to them once, before training. `roles` says which columns tell
   level and voicing (see `embedcache.encoders.ColumnRoles`). What equal functions give (one
   function, or equal frozen dataclasses that are called) is made once;
+- optionally `TRAINING`, a mapping: its own defaults of what `--set` changes in training, such as
+  `{"lr": 1e-3}`;
 - optionally `STACKS = False`, where models are trained one after another, as stacks of one;
 - optionally `DEEP = True`, where each frame goes through so many products that half precision pays
   however few the frames are.

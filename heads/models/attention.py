@@ -1,6 +1,7 @@
 """Attention pooling: a learned weight for each frame, then a multi-layer perceptron.
 
-The pooled vector is sum_t alpha_t h_t with alpha = softmax(w . h_t): one query, no projections.
+The pooled vector is sum_t alpha_t h_t with alpha = softmax(w . h_t), and with it the deviation
+around it by the same weights: one query, no projections.
 """
 
 from __future__ import annotations
@@ -10,7 +11,10 @@ from math import sqrt
 
 from torch import Tensor, nn
 
-from heads.stacked import Stack, StackedPerceptron, Standardise, attention_weights, pool, uniform
+from heads.pooling import pool_seen, takes_deviations
+from heads.stacked import Stack, StackedPerceptron, Standardise, attention_weights, uniform
+
+TRAINING = {"weight_decay": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,16 +22,22 @@ class Config:
     """Settings.
 
     Attributes:
+        pooling: `mean`; `mean-std`, mean and deviation; or `auto`, which is `mean-std` of one layer
+            and `mean` of several.
         hidden: Widths of the hidden layers after pooling.
         dropout: Share of hidden values that is dropped while training.
     """
 
+    pooling: str = "auto"
     hidden: tuple[int, ...] = (128,)
     dropout: float = 0.3
 
+    def __post_init__(self) -> None:
+        takes_deviations(self.pooling, "attention", layers=1)
+
 
 class Head(nn.Module):
-    """K stacked models: [B, T, D] -> pooled [K, B, D] -> [K, B, C]."""
+    """K stacked models: [B, T, D] -> pooled [K, B, 2 D] -> [K, B, C]."""
 
     def __init__(
         self,
@@ -39,8 +49,10 @@ class Head(nn.Module):
     ) -> None:
         super().__init__()
         self.standardise = standardise
+        self.deviations = takes_deviations(config.pooling, "attention", standardise.layers)
         self.query = uniform((dim,), 1 / sqrt(dim), stack)
-        self.classifier = StackedPerceptron((dim, *config.hidden, classes), stack)
+        pooled = (1 + self.deviations) * dim
+        self.classifier = StackedPerceptron((pooled, *config.hidden, classes), stack)
 
     def frame_weights(self, frames: Tensor, mask: Tensor) -> Tensor:
         """Weights of the frames [B, K, T]; they sum to one over time."""
@@ -48,6 +60,7 @@ class Head(nn.Module):
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
         """Logits [K, B, C] of frames [B, T, D]; padding, where mask [B, T] is false, is ignored."""
-        pooled = pool(self.frame_weights(frames, mask), frames)  # [B, K, D]
-        logits: Tensor = self.classifier(self.standardise(pooled.transpose(0, 1)))
+        weights = self.frame_weights(frames, mask)
+        pooled = pool_seen(weights, frames, mask, self.standardise, self.deviations)
+        logits: Tensor = self.classifier(pooled[:, :, 0])
         return logits

@@ -4,7 +4,8 @@ A head's score of a frame is q . (W_k h_t) / sqrt(d) = (W_k^T q / sqrt(d)) . h_t
 query can stand in the frames' own space and no frame is projected; and sum_t alpha_t (W_v h_t) =
 W_v (sum_t alpha_t h_t), so values are projected after pooling. It is the function of
 `nn.MultiheadAttention` (Vaswani et al. 2017, arXiv 1706.03762) for the same query, at a fraction of
-the work.
+the work. Where it also takes deviations, each head has that of the frames by its own weights, and
+values are projected from both.
 
 Letters: K models, B utterances, T frames, D dimension, Q queries, H attention heads, V value width.
 """
@@ -18,15 +19,17 @@ import torch
 from torch import Tensor, nn
 
 from embedcache.errors import UsageError
+from heads.pooling import pool_seen, takes_deviations
 from heads.stacked import (
     Stack,
     StackedLinear,
     StackedPerceptron,
     Standardise,
     attention_weights,
-    pool,
     uniform,
 )
+
+TRAINING = {"weight_decay": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,8 @@ class Config:
     Attributes:
         heads: Attention heads (H) per query.
         queries: Learned queries (Q).
+        pooling: `mean`, which is `nn.MultiheadAttention`; `mean-std`, mean and deviation; or
+            `auto`, which is `mean-std` of one layer and `mean` of several.
         width: Width of the values of all heads together, and of the output projection.
         hidden: Widths of the hidden layers after pooling.
         dropout: Share of hidden values that is dropped while training.
@@ -43,11 +48,13 @@ class Config:
 
     heads: int = 4
     queries: int = 1
+    pooling: str = "auto"
     width: int = 128
     hidden: tuple[int, ...] = (128,)
     dropout: float = 0.3
 
     def __post_init__(self) -> None:
+        takes_deviations(self.pooling, "mha", layers=1)
         if self.heads < 1 or self.queries < 1 or self.width < 1 or self.width % self.heads:
             raise UsageError(
                 f"mha: width {self.width} must be a multiple of heads {self.heads}, "
@@ -56,7 +63,7 @@ class Config:
 
 
 class Head(nn.Module):
-    """K stacked models: [B, T, D] -> pooled [K, B, Q, H, D] -> [K, B, Q * width] -> [K, B, C]."""
+    """K stacked models: [B, T, D] -> pooled [K, B, Q, H, 2 D] -> [K, B, Q * width] -> [K, B, C]."""
 
     def __init__(
         self,
@@ -69,9 +76,12 @@ class Head(nn.Module):
         super().__init__()
         self.config = config
         self.standardise = standardise
+        self.deviations = takes_deviations(config.pooling, "mha", standardise.layers)
+        pooled = (1 + self.deviations) * dim
         bound = 1 / sqrt(dim)
         self.query = uniform((config.queries, config.heads, dim), bound, stack)
-        self.value = uniform((config.heads, dim, config.width // config.heads), bound, stack)
+        size = config.width // config.heads
+        self.value = uniform((config.heads, pooled, size), 1 / sqrt(pooled), stack)
         self.value_bias = uniform((config.width,), bound, stack)
         self.output = StackedLinear(config.width, config.width, stack)
         self.classifier = StackedPerceptron(
@@ -85,10 +95,10 @@ class Head(nn.Module):
 
     def attend(self, frames: Tensor, mask: Tensor) -> Tensor:
         """What multi-head attention gives for each learned query: [K, B, Q, width]."""
-        models, queries, heads, dim = self.query.shape
-        pooled = pool(self.frame_weights(frames, mask), frames)  # [B, K Q H, D]
-        pooled = pooled.view(-1, models, queries * heads, pooled.shape[-1]).transpose(0, 1)
-        pooled = self.standardise(pooled).reshape(models, -1, queries, heads, dim)
+        models, queries, heads, _ = self.query.shape
+        weights = self.frame_weights(frames, mask)
+        pooled = pool_seen(weights, frames, mask, self.standardise, self.deviations)
+        pooled = pooled.view(models, -1, queries, heads, pooled.shape[-1])  # [K, B, Q, H, 2 D]
         values = torch.einsum("kbqhd,khdv->kbqhv", pooled, self.value).flatten(3)
         values = values + self.value_bias[:, None, None]
         output: Tensor = self.output(values.flatten(1, 2))

@@ -11,9 +11,11 @@ from embedcache.encoders import ColumnRoles
 from embedcache.errors import UsageError
 from heads.functionals import Functionals, mean_frame
 from heads.models import Frames, Reduction
-from heads.stacked import Stack, StackedPerceptron, Standardise, even_weights, pool
+from heads.pooling import pool_seen, takes_deviations
+from heads.stacked import Stack, StackedPerceptron, Standardise, even_weights
 
-POOLING = ("mean", "mean-std", "functionals")
+POOLING = ("auto", "mean", "mean-std", "functionals")
+TRAINING = {"weight_decay": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +23,14 @@ class Config:
     """Settings.
 
     Attributes:
-        pooling: `mean` of the frames; `mean-std`, mean and standard deviation; or `functionals`,
-            see `heads.functionals`.
+        pooling: `mean` of the frames; `mean-std`, mean and standard deviation; `auto`, which is
+            `mean-std` of one layer and `mean` of several; or `functionals`, those of
+            `heads.functionals`.
         hidden: Widths of the hidden layers.
         dropout: Share of hidden values that is dropped while training.
     """
 
-    pooling: str = "mean"
+    pooling: str = "auto"
     hidden: tuple[int, ...] = (128,)
     dropout: float = 0.3
 
@@ -37,19 +40,20 @@ class Config:
 
 
 def reducer(config: Config, roles: ColumnRoles) -> Reduction:
-    """What is made of an utterance's frames once, before training: [T, D] to [1, D']."""
+    """What is made of an utterance's frames once, before training: [T, D] to [T', D']."""
     if config.pooling == "functionals":
         return Functionals(roles)
-    return mean_frame if config.pooling == "mean" else _mean_and_deviation
+    return mean_frame if config.pooling == "mean" else _two_frames
 
 
-def _mean_and_deviation(frames: Frames) -> Frames:
-    moments = frames.mean(axis=0, dtype=np.float64), frames.std(axis=0, dtype=np.float64)
-    return np.concatenate(moments)[None].astype(np.float32)
+def _two_frames(frames: Frames) -> Frames:
+    """Two frames with the mean and the deviation of all: mean - deviation, mean + deviation."""
+    mean, deviation = frames.mean(axis=0, dtype=np.float64), frames.std(axis=0, dtype=np.float64)
+    return np.stack([mean - deviation, mean + deviation]).astype(np.float32)
 
 
 class Head(nn.Module):
-    """K stacked models: [B, T, D] -> mean [B, D] -> [K, B, C]."""
+    """K stacked models: [B, T, D] -> pooled [K, B, 2 D] -> [K, B, C]."""
 
     def __init__(
         self,
@@ -60,13 +64,18 @@ class Head(nn.Module):
         stack: Stack,
     ) -> None:
         super().__init__()
-        if standardise.layers > 1 and config.pooling != "mean":
-            raise UsageError(
-                f"--layer weighted weighs means of layers: mlp with --set pooling={config.pooling} "
-                "takes one layer, or --layer best"
-            )
+        pooling = config.pooling
+        if pooling == "functionals":
+            if standardise.layers > 1:
+                raise UsageError(
+                    "--layer weighted weighs means of layers: mlp with --set pooling=functionals "
+                    "takes one layer, or --layer best"
+                )
+            pooling = "mean"  # they are a single frame
+        self.deviations = takes_deviations(pooling, "mlp", standardise.layers)
         self.standardise = standardise
-        self.classifier = StackedPerceptron((dim, *config.hidden, classes), stack)
+        pooled = (1 + self.deviations) * dim
+        self.classifier = StackedPerceptron((pooled, *config.hidden, classes), stack)
 
     def frame_weights(self, frames: Tensor, mask: Tensor) -> Tensor:
         """Weights of the frames [B, K, T]: all have the same, in a mean as in a deviation."""
@@ -74,7 +83,7 @@ class Head(nn.Module):
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
         """Logits [K, B, C] of frames [B, T, D]; padding, where mask [B, T] is false, is ignored."""
-        mean = pool(even_weights(mask)[:, None], frames.float()).transpose(0, 1)  # [1, B, D]
-        models = len(self.standardise.mean)
-        logits: Tensor = self.classifier(self.standardise(mean.expand(models, -1, -1)))
+        weights = self.frame_weights(frames, mask)
+        pooled = pool_seen(weights, frames.float(), mask, self.standardise, self.deviations)
+        logits: Tensor = self.classifier(pooled[:, :, 0])
         return logits

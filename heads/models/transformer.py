@@ -41,6 +41,8 @@ from heads.stacked import (
 STACKS = False
 # An epoch took half of the time in bfloat16, on a CPU that multiplies it.
 DEEP = True
+# Frames and dimensions are hidden, for millions of weights learn a thousand clips by heart.
+TRAINING = {"lr": 1e-3, "epochs": 50, "patience": 10, "mask_time": 0.2, "mask_features": 0.2}
 POOLING = ("query", "mean")
 
 
@@ -63,7 +65,7 @@ class Config:
     heads: int = 8
     width: int = 256
     feedforward: int = 512
-    subsample: int = 8
+    subsample: int = 16
     pooling: str = "query"
     hidden: tuple[int, ...] = ()
     dropout: float = 0.3

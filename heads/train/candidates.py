@@ -100,6 +100,7 @@ def make_candidates(
             f"--set select={settings['select']}: what models are chosen by cannot itself be "
             "chosen; give one"
         )
+    stated = {k: str(value) for k, value in getattr(module, "TRAINING", {}).items()}
     found = []
     for layer in layers:
         for values in product(*ours.values()):
@@ -107,7 +108,8 @@ def make_candidates(
             told = {k: chosen[k] for k in several}
             if len(layers) > 1:
                 told["layer"] = "+".join(layer)
-            training = configure(TrainConfig, {k: v for k, v in chosen.items() if k in of_training})
+            given = {k: v for k, v in chosen.items() if k in of_training}
+            training = configure(TrainConfig, stated | given)
             if training.select == "auto":
                 training = replace(training, select=select)
             head = configure(module.Config, {k: v for k, v in chosen.items() if k in of_head})

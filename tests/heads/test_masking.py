@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -17,12 +19,15 @@ HEADS = sorted(name for name in plugins("heads.models") if hasattr(load_head(nam
 varied = settings(deadline=None, max_examples=60)
 
 
-def build(name, models=3, dim=6, classes=4):
+def build(name, models=3, dim=6, classes=4, means=False):
     module = load_head(name)
+    config = module.Config()
+    if means and getattr(config, "pooling", "") == "auto":
+        config = replace(config, pooling="mean")
     torch.manual_seed(0)
     standardise = Standardise(torch.randn(models, dim), torch.rand(models, dim) + 0.5)
     stack = Stack([torch.Generator().manual_seed(k) for k in range(models)], [0.3] * models)
-    return module.Head(module.Config(), dim, classes, standardise, stack).eval()
+    return module.Head(config, dim, classes, standardise, stack).eval()
 
 
 def batch(dim=6):
@@ -88,8 +93,11 @@ def test_hidden_frames_have_no_influence(name):
 
 @pytest.mark.parametrize("name", HEADS)
 def test_a_hidden_dimension_has_each_models_own_mean(name):
-    """As if the frames of model k had held its mean there: the reference sets them so."""
-    head, (frames, mask) = build(name), batch()
+    """As if the frames of model k had held its mean there: the reference sets them so.
+
+    Pooled are means: a hidden dimension's deviation is not that of frames which all are the same.
+    """
+    head, (frames, mask) = build(name, means=True), batch()
     features = np.zeros((3, 6), bool)
     features[0, 1], features[2, 3:5] = True, True
     with torch.no_grad():

@@ -95,7 +95,9 @@ def test_pooling_is_by_its_formula(pooling):
 
 def test_frames_of_a_window_share_its_weight():
     """Two averaged, and two strides of two: eight frames."""
-    weights = build().frame_weights(torch.randn(1, 20, DIM), torch.ones(1, 20, dtype=torch.bool))
+    weights = build(subsample=2).frame_weights(
+        torch.randn(1, 20, DIM), torch.ones(1, 20, dtype=torch.bool)
+    )
     for start, stop in ((0, 8), (8, 16), (16, 20)):
         window = weights[..., start:stop]
         assert torch.equal(window, window[..., :1].expand_as(window))
@@ -123,3 +125,20 @@ def test_without_convolutions_the_gru_sees_the_frames():
 def test_settings_outside_their_range_are_refused(changes, text):
     with pytest.raises(UsageError, match=text):
         cnn_rnn.Config(**changes)
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_gradients_of_a_single_window_in_half_precision_are_those_of_its_values(stride):
+    """Where nothing fills them in, they are what memory held before; so it holds NaN here."""
+    gradients = []
+    frames = torch.randn(2, 3, DIM).bfloat16()
+    for given in (frames, frames.float()):
+        head = build(subsample=4, stride=stride, channels=(128, 128))
+        for _ in range(10):
+            for size in (100, 1000, 10_000, 100_000):
+                torch.full((size,), torch.nan)
+            head.zero_grad()
+            head(given, torch.ones(2, 3, dtype=torch.bool)).square().sum().backward()
+        gradients.append([convolution.weight.grad for convolution in head.convolutions])
+    for half, whole in zip(*gradients, strict=True):
+        assert (half - whole).norm() < 0.1 * whole.norm()

@@ -43,7 +43,7 @@ def test_attend_is_multihead_attention(dim, heads, queries, width):
     frames, mask = torch.randn(5, 9, dim), torch.arange(9) < lengths[:, None]
     standardise = Standardise(torch.randn(models, dim), torch.rand(models, dim) + 0.5)
     stack = Stack([torch.Generator().manual_seed(k) for k in range(models)], [0.0] * models)
-    config = Config(heads=heads, queries=queries, width=width)
+    config = Config(heads=heads, queries=queries, width=width, pooling="mean")
     ours = Head(config, dim, 3, standardise, stack)
     expected, learned = [], torch.randn(models, queries, width)
     for k in range(models):

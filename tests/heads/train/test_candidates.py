@@ -7,8 +7,10 @@ from itertools import product
 import pytest
 
 from embedcache.errors import UsageError
+from embedcache.plugins import plugins
 from heads.models import load_head
 from heads.train.candidates import check_settings, make_candidates, settings_of, stacks
+from heads.train.settings import TrainConfig
 
 ONE = [("last",)]
 
@@ -31,6 +33,24 @@ def test_nothing_is_told_of_the_only_one():
     (found,) = make({"lr": "0.1"})
     assert found.told == {}
     assert found.training.select == "ua"
+
+
+def test_a_heads_own_defaults_of_training_give_way_to_what_is_asked_for():
+    own = load_head("transformer").TRAINING
+    assert own["lr"] != TrainConfig().lr
+    (found,) = make({}, head="transformer")
+    assert {key: getattr(found.training, key) for key in own} == own
+    assert found.told == {}
+    found = make({"lr": "0.1,0.2", "epochs": "7"}, head="transformer")
+    assert [(c.training.lr, c.training.epochs) for c in found] == [(0.1, 7), (0.2, 7)]
+    assert {c.training.mask_time for c in found} == {own["mask_time"]}
+
+
+@pytest.mark.parametrize("name", sorted(plugins("heads.models")))
+def test_what_a_head_states_of_training_is_there_to_be_set(name):
+    own = getattr(load_head(name), "TRAINING", {})
+    (found,) = make({}, head=name)
+    assert {key: getattr(found.training, key) for key in own} == own
 
 
 def test_keys_of_other_heads_are_passed_over():
