@@ -15,7 +15,6 @@ from typing import Annotated
 
 import typer
 
-from embedcache.allocator import keep_freed_memory
 from embedcache.errors import SerError, UsageError
 
 EXIT_INCOMPLETE = 3
@@ -290,7 +289,7 @@ def train_head(
     class_weights: Annotated[str, typer.Option(help="none, balanced or effective.")] = "none",
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", help="KEY=VALUE[,VALUE]: of several, each fold takes the best."),
+        typer.Option("--set", help="KEY=VALUE[,VALUE] or HEAD.KEY=...: each fold takes the best."),
     ] = None,
     results_dir: ResultsDir = Path("results"),
     tensorboard: Annotated[
@@ -299,6 +298,7 @@ def train_head(
     device: Device = "auto",
 ) -> None:
     """Train heads on a cache, all folds and seeds in one pass; prints each run's folder."""
+    from embedcache.allocator import keep_freed_memory
     from heads.experiment import run_heads
     from heads.labels import LabelConfig
     from heads.splits import parse_folds
@@ -336,6 +336,7 @@ def train_head(
         settings=_pairs("--set", set_),
         device=device,
     )
+    keep_freed_memory()
     for folder in run_heads(config, results_dir, tensorboard):
         typer.echo(folder)
 
@@ -390,7 +391,6 @@ def main() -> None:
     # Products of matrices are prepared for each shape, and batches have many: of the thousand that
     # are kept else, some take megabytes, and hardly any comes again.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
-    keep_freed_memory()
     _log_to_stderr()
     try:
         try:

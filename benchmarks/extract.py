@@ -26,7 +26,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.machine import data_folder, machine
 from embedcache import extract as extraction
-from embedcache.allocator import keep_freed_memory
 from embedcache.encoders import load_encoder
 from embedcache.encoders._checkpoints import load_checkpoint
 from embedcache.request import ExtractConfig
@@ -45,7 +44,6 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtypes", default="float32,bfloat16")
     asked = parser.parse_args()
-    keep_freed_memory()  # as the command does, for ours and for the peer
     print(machine())
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)

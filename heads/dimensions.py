@@ -5,6 +5,7 @@ Letters: N utterances, E emotional dimensions.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from embedcache.utterance import Utterance
 
 Array = npt.NDArray[np.float64]
+
+_log = logging.getLogger(__name__)
 
 DIMENSIONS = ("valence", "arousal", "dominance")
 
@@ -51,15 +54,23 @@ class DimensionTargets:
 def make_dimension_targets(utterances: Sequence[Utterance]) -> DimensionTargets:
     """The annotated values of utterances; those without any are left out.
 
+    So is a dimension that has the same value everywhere, and a warning says so.
+
     Raises:
-        UsageError: None has any.
+        UsageError: None has any that vary.
     """
-    there = {name for u in utterances for name in u.dimensions}
-    names = tuple(name for name in DIMENSIONS if name in there)
+    found = {
+        name: {u.dimensions[name] for u in utterances if name in u.dimensions}
+        for name in DIMENSIONS
+    }
+    names = tuple(name for name, different in found.items() if len(different) > 1)
+    for name, different in found.items():
+        if len(different) == 1:
+            _log.warning("%s is left out: it is %g wherever it is annotated", name, *different)
     if not names:
         raise UsageError(
-            f"--target dimensions: none of {len(utterances)} utterances has a value of "
-            f"{', '.join(DIMENSIONS)}; leave the option out, or annotate them in a manifest"
+            f"--target dimensions: none of {len(utterances)} utterances has values of "
+            f"{', '.join(DIMENSIONS)} that vary; leave the option out, or annotate them"
         )
     table = [[u.dimensions.get(name, np.nan) for name in names] for u in utterances]
     values = np.array(table, np.float64)

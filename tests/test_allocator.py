@@ -1,4 +1,4 @@
-"""Freed memory is kept: what comes and goes with every batch is not mapped and cleared anew."""
+"""Freed memory is kept for what comes with every batch, and given back where it is asked for."""
 
 from __future__ import annotations
 
@@ -39,3 +39,35 @@ def test_pages_are_cleared_once_and_not_with_every_array():
         return int(done.stdout)
 
     assert faults("kept") < 0.05 * faults("plain")
+
+
+RELEASE = """
+import numpy as np
+from embedcache.allocator import keep_freed_memory, release_freed_memory
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+
+keep_freed_memory()
+before = resident()
+large = np.ones(50_000_000)
+small = np.ones(1_000)  # lies above it, so that the end of the heap cannot shrink
+del large
+kept = resident() - before
+release_freed_memory()
+print(kept, resident() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator")
+def test_what_was_kept_is_given_back_wherever_it_lies():
+    done = subprocess.run(
+        [sys.executable, "-c", RELEASE],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+    )
+    kept, left = map(int, done.stdout.split())
+    assert kept > 350e6
+    assert left < 50e6

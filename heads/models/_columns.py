@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 
-_FLAT = 1e-9  # of a column's largest value: a deviation that is nothing but rounding
+_FLAT = 8  # units of rounding of a column's largest value: a deviation that is nothing but that
 
 
 def standardised(vectors: npt.NDArray[np.floating]) -> tuple[Array, Array, Array]:
@@ -26,6 +26,6 @@ def standardised(vectors: npt.NDArray[np.floating]) -> tuple[Array, Array, Array
     mean = centred.mean(axis=0)
     centred -= mean
     scale = np.sqrt(np.einsum("ij,ij->j", centred, centred) / len(centred))
-    scale[scale <= _FLAT * largest] = 1.0
+    scale[scale <= _FLAT * np.finfo(vectors.dtype).eps * largest] = 1.0
     centred /= scale
     return centred, mean, scale

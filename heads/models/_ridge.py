@@ -25,6 +25,7 @@ from scipy.linalg import cho_factor, cho_solve
 from embedcache.errors import SerError
 from heads.dimensional_metrics import dimensional_scores, dimensional_tally
 from heads.models._columns import standardised
+from heads.models._cores import one_core_each
 from heads.splits import inner_parts
 
 if TYPE_CHECKING:
@@ -99,22 +100,37 @@ def fit_ridge(
             f"the vector of utterance {broken[0]} holds NaN or infinity; run `ser cache verify`"
         )
     candidates = (c,) if c else tuple(factor / vectors.shape[1] for factor in GRID)
-    parts = []
-    for column in targets.T:
-        known = ~np.isnan(column)
-        inside, both = train[known[train]], everyone[known[everyone]]
-        inner = _out_of_fold(
-            vectors[inside], column[inside], [speakers[i] for i in inside], candidates
-        )
-        correlations = _correlations(inner, column[inside])
-        best = int(np.argmax(correlations))
-        seen, mean, scale = standardised(vectors[both])
-        offset = column[both].mean()
-        coef = solve(seen, column[both] - offset, [candidates[best]])
-        factor = _spread(inner[best], column[inside]) if correlations[best] > 0 else 1.0
-        offset = column[inside].mean() + factor * (offset - inner[best].mean())
-        parts.append((mean, scale, factor * coef[0], offset, candidates[best], correlations[best]))
+    with one_core_each():
+        parts = [
+            _fit_dimension(vectors, column, speakers, train, everyone, candidates)
+            for column in targets.T
+        ]
     return Ridge(*(np.array(part) for part in zip(*parts, strict=True)))
+
+
+def _fit_dimension(
+    vectors: npt.NDArray[np.floating],
+    column: Array,
+    speakers: Sequence[str | None],
+    train: Indices,
+    everyone: Indices,
+    candidates: Sequence[float],
+) -> tuple[Array, Array, Array, float, float, float]:
+    """One dimension's mean, scale, coefficients, intercept, C and inner concordance."""
+    known = ~np.isnan(column)
+    inside, both = train[known[train]], everyone[known[everyone]]
+    values = column[inside]
+    inner = _out_of_fold(vectors[inside], values, [speakers[i] for i in inside], candidates)
+    correlations = _scores(inner, values, "pearson")
+    best = int(np.argmax(correlations))
+    seen, mean, scale = standardised(vectors[both])
+    offset = column[both].mean()
+    (coef,) = solve(seen, column[both] - offset, [candidates[best]])
+    factor = float(values.std() / inner[best].std()) if correlations[best] > 0 else 1.0
+    offset = values.mean() + factor * (offset - inner[best].mean())
+    spread = values.mean() + factor * (inner[best] - inner[best].mean())
+    ccc = float(_scores(spread[None], values, "ccc")[0])
+    return mean, scale, factor * coef, offset, candidates[best], ccc
 
 
 def solve(vectors: Array, values: Array, candidates: Sequence[float]) -> Array:
@@ -155,11 +171,7 @@ def _out_of_fold(
     return found
 
 
-def _correlations(predicted: Array, values: Array) -> Array:
-    """Pearson's, of each row of predictions [G, N] with the values [N]; 0 where it is undefined."""
+def _scores(predicted: Array, values: Array, metric: str) -> Array:
+    """A metric of each row of predictions [G, N] beside the values [N]; 0 where it is undefined."""
     tallies = [dimensional_tally(own[:, None], values[:, None]).sum(axis=0) for own in predicted]
-    return np.nan_to_num(dimensional_scores(np.array(tallies), ["it"])["pearson"])
-
-
-def _spread(predicted: Array, values: Array) -> float:
-    return float(values.std() / predicted.std())
+    return np.nan_to_num(dimensional_scores(np.array(tallies), ["it"])[metric])

@@ -17,13 +17,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from scipy.special import softmax
-from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from embedcache.errors import SerError
 from heads.labels import majority
 from heads.metrics import confusion_scores
 from heads.models._columns import standardised
+from heads.models._cores import one_core_each
 from heads.models._one_vs_rest import fit_margins
 from heads.models._squared_hinge import multiplier
 from heads.splits import inner_parts
@@ -147,7 +147,7 @@ def fit_svm(
             f"the vector of utterance {broken[0]} holds NaN or infinity; run `ser cache verify`"
         )
     candidates = (c,) if c else tuple(factor / vectors.shape[1] for factor in GRID)
-    with _one_core_each():
+    with one_core_each():
         margins = _out_of_fold(
             vectors[train], targets[train], [speakers[i] for i in train], candidates
         )
@@ -155,8 +155,8 @@ def fit_svm(
     best = int(np.argmax(uas))
     temperature = fit_temperature(margins[best], targets[train], _COLDEST, _HOTTEST)
     seen, mean, scale = standardised(vectors[everyone])
-    multiply = multiplier(seen)
-    with _one_core_each():
+    with one_core_each():
+        multiply = multiplier(seen)
         coef, intercept = fit_margins(seen, multiply, targets[everyone], [candidates[best]])
     model = LinearModel(mean, scale, coef[0], intercept[0], temperature)
     return Fitted(model=model, c=candidates[best], candidates=candidates, inner_ua=uas)
@@ -215,12 +215,3 @@ def _out_of_fold(
                       disable=None, leave=False):  # fmt: skip
             pass
     return found
-
-
-def _one_core_each() -> threadpool_limits:
-    """While it is open, a matrix product keeps to one core, and its thread.
-
-    What a solver multiplies is small: on several cores that is little faster, and many times slower
-    where these have other work. Inner folds side by side keep them busy without waiting.
-    """
-    return threadpool_limits(1, user_api="blas")

@@ -31,6 +31,12 @@ def plot_predicted(predictions: pd.DataFrame, names: Sequence[str], title: str) 
     for axes, name in zip(panels, names, strict=True):
         truth, guess = f"true_{name}", f"pred_{name}"
         means = predictions.groupby("id")[[truth, guess]].mean().dropna()
+        axes.set_xlabel("annotated")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.set_box_aspect(1)
+        if means.empty:
+            axes.set_title(f"{name}: no tested utterance is annotated", fontsize=9)
+            continue
         ends = [means.to_numpy().min(), means.to_numpy().max()]
         axes.plot(ends, ends, color="0.6", linewidth=1)
         axes.scatter(
@@ -44,8 +50,5 @@ def plot_predicted(predictions: pd.DataFrame, names: Sequence[str], title: str) 
         tally = dimensional_tally(means[[guess]].to_numpy(), means[[truth]].to_numpy())
         ccc = float(dimensional_scores(tally.sum(axis=0), [name])["ccc"])
         axes.set_title(f"{name}: CCC of the mean over seeds {ccc:.3f}", fontsize=9)
-        axes.set_xlabel("annotated")
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.set_box_aspect(1)
     panels[0].set_ylabel("predicted by models that did not see it")
     return figure

@@ -24,7 +24,7 @@ def fit_directly(
         Their models, and the seconds that went into reading frames.
 
     Raises:
-        UsageError: Several layers are to be weighed, which takes epochs.
+        UsageError: See `find_vectors`.
         SerError: The cache is damaged.
     """
     fit_one = module.fit_values if config.target == "dimensions" else module.fit
@@ -36,6 +36,7 @@ def fit_directly(
         key = (candidate.layers, find_reduction(module, candidate, data))
         if key != latest:  # settings vary within a layer, so that memory need not hold all
             started = time.perf_counter()
+            vectors = np.zeros((0, 0), np.float32)  # before others take their place in memory
             vectors = find_vectors(module, candidate, data, config.standardise)
             load_s += time.perf_counter() - started
             latest = key

@@ -18,7 +18,7 @@ from heads.dimensional_metrics import (
 from heads.metrics import sum_by
 from heads.train.out_of_fold import OutOfFold, over_speakers, summary
 
-_CONSTANT = "predictions or annotations do not vary"
+_LACKING = "too few annotations of a dimension, or values that do not vary"
 
 
 def evaluate_dimensions(tested: OutOfFold, names: Sequence[str]) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def evaluate_dimensions(tested: OutOfFold, names: Sequence[str]) -> dict[str, An
     )
     return {
         "metrics": {
-            name: summary(values, of_folds[name], intervals[name], _CONSTANT)
+            name: summary(values, of_folds[name], intervals[name], _LACKING)
             for name, values in pooled.items()
         }
     }

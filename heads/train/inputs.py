@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from embedcache.allocator import release_freed_memory
 from embedcache.errors import UsageError
 from heads.data import FrameSet, load_frames, moments, reduced, speaker_scale
 from heads.models import HeadModule, Reduction
@@ -68,6 +69,7 @@ class Inputs:
         key = self.key(module, candidate)
         if self._latest is None or key != self._key:
             self._latest = None  # before another one takes its place in memory
+            release_freed_memory()
             self._latest, self._key = self._make(module, candidate), key
         return self._latest
 
@@ -96,12 +98,10 @@ def find_vectors(
     """[N, D], the one vector of each utterance that a head without epochs sees.
 
     Raises:
-        UsageError: Several layers are to be weighed, which takes epochs; or a speaker is not known
-            whose own statistics are asked for.
+        UsageError: A speaker is not known whose own statistics are asked for, or the head leaves
+            an utterance more than one frame.
         SerError: The cache is damaged.
     """
-    if len(candidate.layers) > 1:
-        raise UsageError("--layer weighted is learned by gradients; give a layer, or best")
     originals = replace(data, views=[])
     frames = load_frames(data.reader, data.utterances, candidate.layers)
     reduction = find_reduction(module, candidate, data)
@@ -109,6 +109,11 @@ def find_vectors(
         frames = reduced(frames, reduction)
     if standardise == "speaker":
         frames = _by_speaker(frames, originals)
+    if (frames.lengths != 1).any():
+        raise UsageError(
+            "a head without epochs is fitted to one vector of each utterance, and its reducer "
+            f"leaves {frames.lengths.max()} frames of one; let it give [1, D']"
+        )
     return np.concatenate([frames.read(i) for i in range(len(frames.lengths))])
 
 

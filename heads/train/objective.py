@@ -23,7 +23,7 @@ from heads.temperature import fit_temperatures, log_probabilities
 
 Bools = npt.NDArray[np.bool_]
 Doubles = npt.NDArray[np.float64]
-BatchLoss = Callable[[Tensor, npt.NDArray[np.int64], Tensor], Tensor]
+BatchLoss = Callable[[Tensor, npt.NDArray[np.int64], Tensor], tuple[Tensor, Tensor]]
 
 
 class Objective(Protocol):
@@ -47,7 +47,8 @@ class Objective(Protocol):
         """Each model's mean loss over its own utterances of a batch.
 
         A function of the outputs [K, B, O], the utterances' positions [B], and which of them are
-        whose own, [K, B]; outputs for others may be anything. It gives [K], 0 where none is.
+        whose own, [K, B]; outputs for others may be anything. It gives the losses [K], 0 where
+        there is none, and what each counts for in the mean of an epoch [K].
         """
         ...
 
@@ -93,11 +94,14 @@ class Classify:
         targets = torch.from_numpy(smooth(self.targets, self.smoothing)).float().to(device)
         weights = torch.from_numpy(self.weights).float().to(device)
 
-        def loss(outputs: Tensor, indices: npt.NDArray[np.int64], own: Tensor) -> Tensor:
+        def loss(
+            outputs: Tensor, indices: npt.NDArray[np.int64], own: Tensor
+        ) -> tuple[Tensor, Tensor]:
             # What is no own is left out before the loss: 0 times infinity is no number.
             known = torch.where(own[:, :, None] > 0, outputs, 0.0)
             losses = self.loss(known, targets[indices], weights) * own
-            return losses.sum(dim=1) / own.sum(dim=1).clamp_min(1)
+            count = own.sum(dim=1)
+            return losses.sum(dim=1) / count.clamp_min(1), count
 
         return loss
 
@@ -167,22 +171,35 @@ class Regress:
             torch.from_numpy(x).float().to(device)[:, None] for x in (self.mean, self.deviation)
         )
 
-        def loss(outputs: Tensor, indices: npt.NDArray[np.int64], own: Tensor) -> Tensor:
-            return ccc_loss(outputs * deviation + mean, targets[indices], own)
+        def loss(
+            outputs: Tensor, indices: npt.NDArray[np.int64], own: Tensor
+        ) -> tuple[Tensor, Tensor]:
+            annotated = ~targets[indices].isnan()
+            defined = ((own @ annotated.float()) > 1).any(dim=1)  # two values of a dimension
+            losses = ccc_loss(outputs * deviation + mean, targets[indices], own)
+            return losses, own.sum(dim=1) * defined
 
         return loss
 
     def validate(self, outputs: Tensor, val: Bools) -> tuple[Doubles, Doubles]:
         """1 - CCC and CCC, over all of the utterances and the dimensions that these define."""
         targets = self.targets[: val.shape[1]]
+        predicted = self.predictions(outputs)
+        broken = np.array(
+            [~np.isfinite(x[rows]).all() for x, rows in zip(predicted, val, strict=True)]
+        )
         tallies = [
-            dimensional_tally(own[rows], targets[rows]).sum(axis=0)
-            for own, rows in zip(self.predictions(outputs), val, strict=True)
+            dimensional_tally(np.nan_to_num(own[rows], posinf=0.0, neginf=0.0), targets[rows]).sum(
+                axis=0
+            )
+            for own, rows in zip(predicted, val, strict=True)
         ]
         scores = dimensional_scores(np.array(tallies), self.names)
         each = np.stack([scores[f"ccc_{name}"] for name in self.names], axis=-1)  # [K, E]
         defined = val @ (~np.isnan(targets)).astype(np.int64) >= 2  # [K, E]
-        ccc = np.where(defined, each, 0.0).sum(axis=1) / defined.sum(axis=1)
+        # Where both sides are the same constant, 0 as in the loss.
+        ccc = np.where(defined, np.nan_to_num(each), 0.0).sum(axis=1) / defined.sum(axis=1)
+        ccc[broken] = np.nan
         return 1 - ccc, ccc
 
     def predictions(self, outputs: Tensor) -> Doubles:

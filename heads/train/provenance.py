@@ -60,7 +60,9 @@ def provenance(run: Finished, tested: npt.NDArray[np.int64]) -> dict[str, Any]:
     results: dict[str, Any] = {
         "run_id": "",
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {n: version(n) for n in ("ser-embedcache", "torch", "numpy", "scikit-learn")},
+        "versions": {
+            n: version(n) for n in ("ser-embedcache", "torch", "numpy", "scipy", "scikit-learn")
+        },
         "corpus": _corpus(run, tested),
         "cache": {
             "path": str(data.reader.path),
@@ -128,7 +130,7 @@ def _training(run: Finished) -> dict[str, Any]:
         told |= _labels(config.labels, [*config.corpora, *config.test_corpora])
         told |= {"loss": config.loss, "class_weights": config.class_weights} if epochs else {}
     return told | {
-        "views": dict(Counter(view.view for view in run.data.views)),
+        "views": dict(Counter(view.view for view in run.data.views)) if epochs else {},
         "seed": config.seed,
     }
 

@@ -104,6 +104,7 @@ def _model(run: Finished) -> dict[str, Any]:
     return {
         "head": run.head,
         "target": run.config.target,
+        "standardise": run.config.standardise,
         "config": asdict(run.candidates[0].head),
         "chosen": {
             f"fold{fold}": {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -25,6 +26,8 @@ from heads.train.settings import TrainConfig
 
 _MOST_SEEDS = 1000
 
+_log = logging.getLogger(__name__)
+
 
 def train_runs(config: RunConfig) -> Iterator[NewRun]:
     """Train each head; a run is given out as soon as it is finished.
@@ -42,6 +45,7 @@ def train_runs(config: RunConfig) -> Iterator[NewRun]:
     modules = {name: load_head(name) for name in dict.fromkeys(config.heads)}
     check_settings(config.settings, modules)
     select = _select(config)
+    _check_direct(config, [name for name, module in modules.items() if hasattr(module, "fit")])
     if config.target == "emotion":
         if config.loss == "auto":
             config = replace(config, loss="kl" if select == "loss" else "cross-entropy")
@@ -50,6 +54,8 @@ def train_runs(config: RunConfig) -> Iterator[NewRun]:
     for name, module in modules.items():  # before anything is read: a wrong value is told first
         candidates = make_candidates(settings[name], module, [("last",)], select)
         _require_select(config, candidates[0].training.select)
+        if config.target == "dimensions" and min(c.training.batch_size for c in candidates) < 2:
+            raise UsageError("--set batch_size=1: concordance is of two utterances at least")
         gives = not hasattr(module, "fit") or hasattr(module, "fit_values")
         if config.target == "dimensions" and not gives:
             raise UsageError(f"--target dimensions: the head {name} gives no values; leave it out")
@@ -60,6 +66,24 @@ def train_runs(config: RunConfig) -> Iterator[NewRun]:
     for name, module in modules.items():
         candidates = make_candidates(settings[name], module, layers, select)
         yield _train(config, data, name, module, candidates, inputs, device)
+
+
+def _check_direct(config: RunConfig, direct: Sequence[str]) -> None:
+    """See that heads without epochs are asked for nothing that epochs are needed for.
+
+    Raises:
+        UsageError: They are.
+    """
+    names = ", ".join(direct)
+    if direct and config.layer == "weighted":
+        raise UsageError(
+            f"--layer weighted is learned by gradients, and {names} has none; leave that head out, "
+            "or give a layer, or best"
+        )
+    if direct and (config.loss != "auto" or config.class_weights != "none"):
+        if len(direct) == len(set(config.heads)):
+            raise UsageError(f"{names} has a loss of its own; leave out --loss and --class-weights")
+        _log.warning("%s has a loss of its own: --loss and --class-weights are for others", names)
 
 
 def _select(config: RunConfig) -> str:

@@ -42,7 +42,7 @@ class Epoch:
     Attributes:
         epoch: From 1.
         model: Position in the stack.
-        train_loss: Mean over its training utterances, while training.
+        train_loss: Mean over its training utterances, or over batches of them, while training.
         val_loss: Mean over its validation utterances, after the epoch.
         val_score: On its validation utterances, after the epoch: what `Objective.score` names.
     """
@@ -251,14 +251,15 @@ def _train_epoch(
     """One pass over all utterances that train any model; mean loss of each model."""
     batch_loss = task.objective.batch_loss(device)
     trains = torch.from_numpy(task.train).to(device, torch.float32)
-    total = torch.zeros(len(task.train), dtype=torch.float64, device=device)
+    total, counted = torch.zeros(2, len(task.train), dtype=torch.float64, device=device)
     for indices, outputs in outputs_of:
         own = trains[:, indices]  # [K, B]
-        losses = batch_loss(outputs, indices, own)
+        losses, weights = batch_loss(outputs, indices, own)
         torch.autograd.backward(losses.sum())
         optimiser.step()
-        total += losses.detach() * own.sum(dim=1)
-    mean: Doubles = total.cpu().numpy() / task.train.sum(axis=1)
+        total += losses.detach() * weights
+        counted += weights
+    mean: Doubles = (total / counted).cpu().numpy()
     return mean
 
 

@@ -21,16 +21,18 @@ def clips(*annotated):
 
 def test_utterances_without_any_value_are_left_out_and_single_gaps_are_nan():
     targets = make_dimension_targets(
-        clips({"dominance": 2.0, "valence": 1.0}, {}, {"valence": -3.5}, {})
+        clips({"dominance": 2.0, "valence": 1.0}, {}, {"valence": -3.5}, {}, {"dominance": 3.0})
     )
     assert targets.names == ("valence", "dominance")
-    np.testing.assert_array_equal(targets.values, [[1.0, 2.0], [-3.5, np.nan]])
-    assert targets.kept.tolist() == [0, 2]
+    np.testing.assert_array_equal(targets.values, [[1.0, 2.0], [-3.5, np.nan], [np.nan, 3.0]])
+    assert targets.kept.tolist() == [0, 2, 4]
     assert targets.left_out == {"no dimensions": 2}
 
 
 def test_dimensions_stand_in_one_order_whoever_comes_first():
-    targets = make_dimension_targets(clips({"dominance": 1.0}, {"arousal": 2.0}, {"valence": 3.0}))
+    some = [{"dominance": 1.0}, {"arousal": 2.0}, {"valence": 3.0}]
+    others = [{name: x + 1 for name, x in one.items()} for one in some]
+    targets = make_dimension_targets(clips(*some, *others))
     assert targets.names == ("valence", "arousal", "dominance")
     assert targets.left_out == {}
 
@@ -52,5 +54,14 @@ def test_strata_are_the_sides_of_the_medians():
 
 
 def test_a_corpus_without_dimensions_is_refused():
-    with pytest.raises(UsageError, match="none of 3 utterances has a value of valence, arousal"):
+    with pytest.raises(UsageError, match="none of 3 utterances has values of valence, arousal"):
         make_dimension_targets(clips({}, {}, {}))
+
+
+def test_a_dimension_that_never_varies_is_left_out_and_named(caplog):
+    targets = make_dimension_targets(
+        clips({"arousal": 3.0, "valence": 1.0}, {"arousal": 3.0, "valence": 2.0}, {"arousal": 3.0})
+    )
+    assert targets.names == ("valence",)
+    assert targets.kept.tolist() == [0, 1]
+    assert "arousal is left out: it is 3 wherever it is annotated" in caplog.text

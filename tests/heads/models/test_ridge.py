@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge as Reference
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from embedcache.errors import SerError
 from heads.dimensional_metrics import dimensional_scores, dimensional_tally
 from heads.models._ridge import GRID, fit_ridge, solve
+from heads.splits import inner_parts
 
 
 def planted(count=90, dim=12, noise=0.5, seed=0):
@@ -102,3 +104,60 @@ def test_a_column_that_does_not_vary_and_a_broken_vector():
     vectors[17, 2] = np.inf
     with pytest.raises(SerError, match="the vector of utterance 17 holds NaN or infinity"):
         fit_ridge(vectors, values, speakers, np.arange(80), np.zeros(0, np.int64))
+
+
+def test_inner_folds_hear_neither_the_speaker_nor_the_scale_of_what_they_predict():
+    """Each inner fold's values are those of scikit-learn on the other speakers alone."""
+    vectors, values, speakers = planted()
+    train = np.arange(90)
+    c = 0.02
+    found = fit_ridge(vectors, values[:, :1], speakers, train, np.zeros(0, np.int64), c)
+    strata = ["+" if above else "-" for above in values[:, 0] > np.median(values[:, 0])]
+    inner = np.zeros(90)
+    for held in inner_parts(strata, speakers, 5, 0):
+        rest = np.setdiff1d(train, held)
+        assert not {speakers[i] for i in held} & {speakers[i] for i in rest}
+        scaler = StandardScaler().fit(vectors[rest])
+        reference = Reference(alpha=1 / (2 * c)).fit(
+            scaler.transform(vectors[rest]), values[rest, 0]
+        )
+        inner[held] = reference.predict(scaler.transform(vectors[held]))
+    # The spread is what those values need to have the annotations' mean and deviation.
+    scaler = StandardScaler().fit(vectors)
+    reference = Reference(alpha=1 / (2 * c)).fit(scaler.transform(vectors), values[:, 0])
+    factor = values[:, 0].std() / inner.std()
+    expected = values[:, 0].mean() + factor * (
+        reference.predict(scaler.transform(vectors)) - inner.mean()
+    )
+    np.testing.assert_allclose(found.predict(vectors)[:, 0], expected, rtol=1e-7)
+    spread = values[:, 0].mean() + factor * (inner - inner.mean())
+    tally = dimensional_tally(spread[:, None], values[:, :1]).sum(axis=0)
+    assert found.inner_ccc[0] == pytest.approx(float(dimensional_scores(tally, ["it"])["ccc"]))
+
+
+def test_validation_values_shift_no_spread():
+    """The spread is of the training part, however far validation lies."""
+    vectors, values, speakers = planted()
+    train, val = np.arange(60), np.arange(60, 80)
+    plain = fit_ridge(vectors, values, speakers, train, val, c=1e-9)
+    values[val] += 1000 * values.std(axis=0)
+    moved = fit_ridge(vectors, values, speakers, train, val, c=1e-9)
+    np.testing.assert_array_equal(plain.inner_ccc, moved.inner_ccc)
+    assert (moved.intercept > plain.intercept).all()  # what trains it moves it all the same
+
+
+def test_vectors_that_never_vary_predict_the_mean():
+    _, values, speakers = planted()
+    found = fit_ridge(np.full((90, 4), 3.5), values, speakers, np.arange(80), np.zeros(0, np.int64))
+    predicted = found.predict(np.full((90, 4), 3.5))
+    assert np.isfinite(predicted).all()
+    np.testing.assert_allclose(predicted[0], values[:80].mean(axis=0), rtol=0.2)
+
+
+def test_bits_do_not_depend_on_the_number_of_cores():
+    vectors, values, speakers = planted(count=600, dim=900)
+    bits = []
+    for cores in (1, 2):
+        with threadpool_limits(cores):
+            bits.append(fit_ridge(vectors, values, speakers, np.arange(500), np.arange(500, 600)))
+    np.testing.assert_array_equal(bits[0].coef, bits[1].coef)

@@ -116,6 +116,33 @@ def test_the_baseline_finds_what_was_planted_on_any_scale(
     np.testing.assert_allclose(100 * found[0] - 7, found[1], rtol=1e-6)
 
 
+def test_outputs_are_led_back_by_the_training_part_alone(config):
+    run, data = next(train_runs(config)), prepare(config)
+    assert set(run.model["output_scales"]) == {f"fold{f}.seed{s}" for f in range(4) for s in (0, 1)}
+    for name, scale in run.model["output_scales"].items():
+        own = data.targets.values[data.folds[int(name[4])].train]
+        np.testing.assert_allclose(scale["offset"], np.nanmean(own, axis=0))
+        np.testing.assert_allclose(scale["factor"], np.nanstd(own, axis=0))
+
+
+def test_a_dimension_that_no_tested_utterance_has_leaves_a_run_all_the_same(
+    run_config, planted, write_cache, tmp_path
+):
+    def untold(u):
+        tests = u.speaker.endswith(("6", "7"))
+        dimensions = {k: x for k, x in u.dimensions.items() if k != "arousal" or not tests}
+        role = "test" if tests else "val" if u.speaker.endswith(("4", "5")) else "train"
+        return replace(u, dimensions=dimensions, folds={"official": role})
+
+    utterances, frames = planted
+    cache = write_cache(tmp_path / "cache", [untold(u) for u in utterances], frames)
+    config = run_config(cache=cache, protocol="official", folds=None, target="dimensions")
+    metrics = Run(next(run_heads(config, tmp_path / "results"))).results["metrics"]
+    assert metrics["ccc_arousal"]["mean"] is None
+    assert "too few annotations" in metrics["ccc_arousal"]["reason"]
+    assert metrics["ccc_valence"]["mean"] is not None
+
+
 def test_history_and_pictures_are_of_concordance(folder):
     history = pd.read_csv(folder / "history.csv")
     assert list(history) == ["fold", "seed", "epoch", "train_loss", "val_loss", "val_ccc"]
@@ -169,6 +196,11 @@ def test_models_are_chosen_by_what_they_learn(run_config, target, select, text):
         next(train_runs(run_config(target=target, settings={"select": select})))
 
 
+def test_concordance_takes_two_utterances_in_a_batch(run_config):
+    with pytest.raises(UsageError, match="--set batch_size=1: concordance is of two utterances"):
+        next(train_runs(run_config(target="dimensions", settings={"batch_size": "1"})))
+
+
 def test_a_head_that_only_tells_classes_apart_is_named(run_config, monkeypatch):
     monkeypatch.delattr(load_head("svm"), "fit_values")
     config = replace(run_config(heads=("svm",), target="dimensions"), settings={})
@@ -178,8 +210,11 @@ def test_a_head_that_only_tells_classes_apart_is_named(run_config, monkeypatch):
 
 def test_a_dimension_that_a_fold_cannot_learn_is_named(config, planted, write_cache, tmp_path):
     utterances, frames = planted
-    flat = [replace(u, dimensions={"valence": 2.0}) for u in utterances]
-    cache = write_cache(tmp_path / "flat", flat, frames)
+    odd = [
+        replace(u, dimensions={"valence": 2.0 + (u.speaker.endswith("3") and n)})
+        for n, u in enumerate(utterances)
+    ]
+    cache = write_cache(tmp_path / "odd", odd, frames)
     with pytest.raises(SerError, match="valence does not vary over the training utterances of"):
         prepare(replace(config, cache=cache))
 

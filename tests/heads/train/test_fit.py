@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from embedcache.errors import SerError
+from embedcache.errors import SerError, UsageError
 from heads.models import attention, load_head
 from heads.train import inputs as inputs_module
 from heads.train.candidates import make_candidates
@@ -109,3 +109,25 @@ def test_an_input_that_comes_again_is_the_same_as_before(run_config):
     assert again is not once
     np.testing.assert_array_equal(again.mean, once.mean)
     np.testing.assert_array_equal(again.frames.read(3), once.frames.read(3))
+
+
+def test_a_baseline_that_leaves_several_frames_is_refused(run_config, monkeypatch):
+    monkeypatch.setattr(load_head("svm"), "reducer", lambda config, roles: None)
+    config = replace(run_config(heads=("svm",)), settings={})
+    with pytest.raises(UsageError, match=r"one vector of each utterance, and its reducer leaves 8"):
+        next(train_runs(config))
+
+
+def test_what_needs_gradients_is_refused_before_anything_is_trained(run_config):
+    config = replace(run_config(heads=("mlp", "svm"), layer="weighted"), settings={})
+    with pytest.raises(UsageError, match="--layer weighted is learned by gradients, and svm has"):
+        next(train_runs(config))
+
+
+@pytest.mark.parametrize("changes", [{"loss": "focal"}, {"class_weights": "balanced"}])
+def test_a_loss_that_a_baseline_does_not_have_is_told(run_config, caplog, changes):
+    alone = replace(run_config(heads=("svm",), **changes), settings={})
+    with pytest.raises(UsageError, match="svm has a loss of its own; leave out --loss and"):
+        next(train_runs(alone))
+    next(train_runs(replace(alone, heads=("svm", "mlp"))))
+    assert "svm has a loss of its own: --loss and --class-weights are for others" in caplog.text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -53,7 +55,7 @@ def test_outputs_for_others_change_neither_losses_nor_gradients(objective, forei
     found = []
     for value in (0.0, foreign):
         held = torch.where(own[:, :, None], outputs, value).requires_grad_()
-        losses = objective.batch_loss("cpu")(held, np.arange(COUNT), own.float())
+        losses, _ = objective.batch_loss("cpu")(held, np.arange(COUNT), own.float())
         (gradient,) = torch.autograd.grad(losses.sum(), held)
         found.append((losses.detach(), gradient))
         assert not gradient[~own].any()
@@ -108,11 +110,12 @@ def test_the_losses_of_a_batch_are_means_over_own_utterances():
     smoothed = torch.from_numpy(0.8 * VOTES + 0.2 / 3).float()
     weights = torch.from_numpy(objective.weights).float()
     losses = kl(outputs, smoothed, weights).numpy()
-    found = objective.batch_loss("cpu")(
+    found, counts = objective.batch_loss("cpu")(
         outputs, np.arange(COUNT), torch.from_numpy(OWN).float()
-    ).numpy()
+    )
     expected = [row[own].mean() for row, own in zip(losses, OWN, strict=True)]
     np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert counts.tolist() == OWN.sum(axis=1).tolist()
 
 
 def test_temperatures_are_those_of_the_logits_and_one_without_numbers():
@@ -132,7 +135,7 @@ def test_the_annotators_scale_changes_nothing_but_the_scale(factor, offset):
     plain, moved = regress(), regress(VALUES * factor + offset)
     outputs = outputs_of(plain)
     own = torch.from_numpy(OWN).float()
-    losses = [one.batch_loss("cpu")(outputs, np.arange(COUNT), own) for one in (plain, moved)]
+    losses = [one.batch_loss("cpu")(outputs, np.arange(COUNT), own)[0] for one in (plain, moved)]
     torch.testing.assert_close(*losses, rtol=2e-3, atol=2e-3)
     np.testing.assert_allclose(
         plain.validate(outputs, OWN), moved.validate(outputs, OWN), rtol=1e-5, atol=1e-6
@@ -151,7 +154,7 @@ def test_concordance_is_of_values_on_the_annotators_scale():
         tally = dimensional_tally(predicted[k][rows], VALUES[rows]).sum(axis=0)
         expected = dimensional_scores(tally, objective.names)["ccc"]
         assert score[k] == pytest.approx(expected) == 1 - loss[k]
-    batch = objective.batch_loss("cpu")(outputs, np.arange(COUNT), torch.from_numpy(OWN).float())
+    batch, _ = objective.batch_loss("cpu")(outputs, np.arange(COUNT), torch.from_numpy(OWN).float())
     own = torch.from_numpy(predicted).float(), torch.from_numpy(VALUES).float()
     torch.testing.assert_close(batch, ccc_loss(*own, torch.from_numpy(OWN)))
     np.testing.assert_allclose(batch, loss, rtol=1e-5)
@@ -160,7 +163,9 @@ def test_concordance_is_of_values_on_the_annotators_scale():
 def test_a_dimension_that_validation_lacks_does_not_count_there():
     objective = regress()
     targets = VALUES.copy()
-    targets[np.flatnonzero(OWN[0])[1:], 1] = np.nan  # one value is left: no concordance
+    first, *others = np.flatnonzero(OWN[0])
+    targets[others, 1] = np.nan
+    targets[first, 1] = 4.5  # one value is left: no concordance
     lacking = Regress(targets=targets, names=objective.names, mean=objective.mean,
                       deviation=objective.deviation)  # fmt: skip
     outputs = outputs_of(objective)
@@ -168,3 +173,71 @@ def test_a_dimension_that_validation_lacks_does_not_count_there():
     tally = dimensional_tally(lacking.predictions(outputs)[0][rows], targets[rows]).sum(axis=0)
     expected = dimensional_scores(tally, objective.names)["ccc_valence"]
     assert lacking.at([0]).validate(outputs[:1], OWN[:1])[1][0] == pytest.approx(expected)
+
+
+@every
+def test_a_batch_is_of_the_utterances_that_it_names(objective):
+    """Some utterances in any order give what they give among all, the others nobody's own."""
+    rows = np.random.default_rng(2).permutation(COUNT)[:25]
+    outputs, own = outputs_of(objective), torch.from_numpy(OWN).float()
+    loss = objective.batch_loss("cpu")
+    whole = own.clone()
+    whole[:, np.setdiff1d(np.arange(COUNT), rows)] = 0
+    found = loss(outputs[:, rows], rows, own[:, rows])
+    torch.testing.assert_close(found, loss(outputs, np.arange(COUNT), whole), rtol=1e-5, atol=1e-6)
+
+
+@every
+def test_a_model_without_an_own_utterance_has_no_loss_and_counts_for_nothing(objective):
+    own = torch.from_numpy(OWN).float()
+    own[1] = 0
+    losses, counts = objective.batch_loss("cpu")(outputs_of(objective), np.arange(COUNT), own)
+    assert losses[1] == 0 and counts[1] == 0
+    assert (losses[[0, 2]] > 0).all()
+
+
+def test_a_batch_without_two_values_has_no_concordance_and_counts_for_nothing():
+    """Else its loss of 0 would make the mean of an epoch look better than it is."""
+    objective, own = regress(), torch.zeros(MODELS, COUNT)
+    known = np.flatnonzero(~np.isnan(VALUES).any(axis=1))
+    own[0, known[:1]], own[1, known[:2]], own[2, known[:5]] = 1, 1, 1
+    losses, counts = objective.batch_loss("cpu")(outputs_of(objective), np.arange(COUNT), own)
+    assert losses[0] == 0 and (losses[1:] > 0).all()
+    assert counts.tolist() == [0, 2, 5]
+
+
+@every
+def test_views_behind_the_utterances_are_in_no_validation(objective):
+    outputs = outputs_of(objective)
+    behind = replace(
+        objective, targets=np.concatenate([objective.targets, objective.targets[::-1]])
+    )
+    np.testing.assert_array_equal(behind.validate(outputs, OWN), objective.validate(outputs, OWN))
+    if isinstance(objective, Classify):
+        predicted = objective.predictions(outputs)
+        np.testing.assert_array_equal(
+            behind.temperatures(predicted, OWN), objective.temperatures(predicted, OWN)
+        )
+
+
+def test_validation_looks_at_targets_as_they_are_and_at_classes_that_occur():
+    plain, outputs = classify(), outputs_of(classify())
+    smoothed = replace(plain, smoothing=0.5)
+    np.testing.assert_array_equal(plain.validate(outputs, OWN), smoothed.validate(outputs, OWN))
+    two = OWN & (VOTES.argmax(axis=1) != 2)  # no third class to be heard
+    truth, guess = VOTES.argmax(axis=1), outputs.argmax(-1).numpy()
+    expected = [
+        np.mean([(guess[k][rows & (truth == c)] == c).mean() for c in (0, 1)])
+        for k, rows in enumerate(two)
+    ]
+    np.testing.assert_allclose(plain.validate(outputs, two)[1], expected)
+
+
+def test_a_constant_beside_itself_has_no_concordance_and_is_no_divergence():
+    targets = np.full((COUNT, 1), 2.5)
+    objective = Regress(targets=targets, names=("valence",), mean=np.full((1, 1), 2.5),
+                        deviation=np.ones((1, 1)))  # fmt: skip
+    loss, score = objective.validate(torch.zeros(1, COUNT, 1), OWN[:1])
+    assert (loss[0], score[0]) == (1, 0)
+    broken = torch.full((1, COUNT, 1), torch.inf)
+    assert np.isnan(objective.validate(broken, OWN[:1])).all()
