@@ -12,10 +12,12 @@ from safetensors.torch import load_file
 from scipy import stats
 from sklearn import metrics as reference
 
+from heads.experiment import run_heads
 from heads.labels import LabelConfig
 from heads.metrics import METRICS
 from heads.results import Run
 from heads.train.run import train_runs
+from tests.material import REPOSITORY
 
 # Section 6 of the design.
 FILES = {
@@ -285,3 +287,33 @@ def test_recordings_on_both_sides_are_counted_and_noted(tmp_path, read_results):
         assert (
             "recordings shared" in compare([str(folder)], tmp_path, None, "ua", "md")
         ) == expected
+
+
+def documented_recipe():
+    """The code block of docs/runs.md that builds a model again."""
+    text = (REPOSITORY / "docs/runs.md").read_text(encoding="utf-8")
+    part = text[text.index("## Build a model again") :]
+    return part[part.index("```python\n") + 10 : part.index("```\n\nThese")]
+
+
+@pytest.mark.parametrize(
+    ("head", "changes"),
+    [
+        ("mlp", {}),
+        ("mha", {"target": "dimensions"}),
+        ("attention", {"layer": "weighted"}),
+        ("linear", {"labels": LabelConfig(kind="soft")}),
+    ],
+)
+def test_the_documented_recipe_gives_the_written_predictions(
+    run_config, planted_cache, tmp_path, head, changes
+):
+    config = replace(run_config(heads=(head,), **changes), settings={"epochs": "2"})
+    run = next(run_heads(config, tmp_path))
+    names = {"run": run, "cache": planted_cache}
+    exec(documented_recipe(), names)
+    table = Run(run).predictions.query("fold == 0 and seed == 0")
+    found = dict(zip((u.id for u in names["reader"].utterances), names["predictions"], strict=True))
+    labels = [name for name in table if name.startswith("pred_")]
+    for _, row in table.iterrows():
+        np.testing.assert_allclose(found[row["id"]], row[labels].to_numpy(float), atol=2e-6)
