@@ -98,7 +98,7 @@ def test_a_setting_can_be_for_one_head_alone():
     [
         ("svm.c", r"--set svm.c=...: svm is not among --head mha,mlp"),
         ("mlp.heads", "unknown key in --set for mlp 'heads'"),
-        ("mha.pooling", "unknown key in --set for mha 'pooling'"),
+        ("mha.kernel", "unknown key in --set for mha 'kernel'"),
         (".lr", r"--set .lr=...:  is not among"),
     ],
 )
