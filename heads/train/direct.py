@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 
@@ -28,6 +29,7 @@ def fit_directly(
         SerError: The cache is damaged.
     """
     fit_one = module.fit_values if config.target == "dimensions" else module.fit
+    told_once = _Once(logging.getLogger("heads.splits"))  # all folds have the same to say
     members: list[Member] = []
     load_s = 0.0
     latest: tuple[object, ...] | None = None
@@ -50,7 +52,8 @@ def fit_directly(
                 val=fold.val,
                 labels=data.targets.names,
             )
-            found = fit_one(candidate.head, examples)
+            with told_once:
+                found = fit_one(candidate.head, examples)
             members.append(
                 Member(
                     fold=number,
@@ -65,3 +68,22 @@ def fit_directly(
                 )
             )
     return members, load_s
+
+
+class _Once:
+    """While it is open, and whenever again, a logger says each thing once."""
+
+    def __init__(self, logger: logging.Logger) -> None:
+        self._logger, self._told = logger, set[str]()
+
+    def __enter__(self) -> None:
+        self._logger.addFilter(self._is_new)
+
+    def __exit__(self, *error: object) -> None:
+        self._logger.removeFilter(self._is_new)
+
+    def _is_new(self, record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        new = text not in self._told
+        self._told.add(text)
+        return new

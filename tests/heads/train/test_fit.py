@@ -131,3 +131,16 @@ def test_a_loss_that_a_baseline_does_not_have_is_told(run_config, caplog, change
         next(train_runs(alone))
     next(train_runs(replace(alone, heads=("svm", "mlp"))))
     assert "svm has a loss of its own: --loss and --class-weights are for others" in caplog.text
+
+
+def test_what_every_fold_of_a_baseline_has_to_say_is_said_once(
+    run_config, planted, write_cache, tmp_path, caplog
+):
+    utterances, frames = planted
+    nobody = [replace(u, speaker=None) for u in utterances]
+    cache = write_cache(tmp_path / "cache", nobody, frames)
+    config = run_config(heads=("svm",), cache=cache, protocol="random")
+    for _ in range(2):  # another run says it again
+        caplog.clear()
+        next(train_runs(replace(config, settings={})))
+        assert caplog.text.count("its inner folds are dealt at random") == 1
