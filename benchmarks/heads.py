@@ -46,6 +46,7 @@ def main() -> None:
     parser.add_argument("--heads", type=int, default=8)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--whole", action="store_true")
+    parser.add_argument("--head", default="mlp,attention,mha", help="of the whole benchmark")
     asked = parser.parse_args()
     keep_freed_memory()  # as the command does, for ours and for the peer
     print(machine())
@@ -55,7 +56,7 @@ def main() -> None:
     count = sum(len(array) for array in arrays)
     print(f"{len(arrays)} utterances, {count:,} frames of {DIM}; {asked.heads} heads", flush=True)
     if asked.whole:
-        for name in ("mlp", "attention", "mha"):
+        for name in asked.head.split(","):
             train_ours(name, arrays, task, "auto", 30, asked)
         return
     ours = train_ours("mha", arrays, task, "bfloat16", 5, asked)
