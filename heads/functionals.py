@@ -161,7 +161,7 @@ def _describe_columns(
     above = np.minimum(below + 1, len(frames) - 1)
     low, high = ordered[:, below].T, ordered[:, above].T  # [Q, D]
     quantiles = low + (high - low) * (places - below)[:, None]
-    exact = frames.astype(np.float64)
+    exact = np.ascontiguousarray(frames, np.float64)  # sums in one order, whatever the layout
     mean = exact.mean(axis=0)
     off = exact - mean
     steps = np.diff(exact, axis=0)[neighbours]
