@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import resource
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -51,8 +52,9 @@ def main() -> None:
     keep_freed_memory()  # as the command does, for ours and for the peer
     print(machine())
     lengths = durations(data_folder(asked.data), 5531)[:: 1 if asked.whole else asked.every]
-    arrays = noise(lengths)
-    task = make_task(len(arrays))
+    # Drawn when they are read, as a cache reads them; the ratio is taken with all of them at hand.
+    arrays = Noise(lengths) if asked.whole else list(Noise(lengths))
+    task = make_task(len(lengths))
     count = sum(len(array) for array in arrays)
     print(f"{len(arrays)} utterances, {count:,} frames of {DIM}; {asked.heads} heads", flush=True)
     if asked.whole:
@@ -74,7 +76,7 @@ def main() -> None:
 
 def train_ours(
     name: str,
-    arrays: list[np.ndarray],
+    arrays: Sequence[np.ndarray],
     task: Task,
     precision: str,
     epochs: int,
@@ -98,18 +100,27 @@ def train_ours(
     taken = time.perf_counter() - started
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     print(f"{name}, {len(training)} models, {epochs} epochs, {frames.dtype}: {taken:.1f} s, "
-          f"{taken / epochs:.2f} s an epoch (before that, placing frames and moments "
+          f"{taken / epochs:.2f} s an epoch (before that, reading and placing frames, and moments "
           f"{loaded:.1f} s; peak memory so far {memory:.1f} GB)", flush=True)  # fmt: skip
     return taken / epochs / len(training)
 
 
-def noise(lengths: list[float]) -> list[np.ndarray]:
-    """Frames of each utterance, [T, 768] in float16."""
-    rng = np.random.default_rng(0)
-    return [
-        rng.standard_normal((max(1, int(FRAME_HZ * s)), DIM), dtype=np.float32).astype(np.float16)
-        for s in lengths
-    ]
+class Noise(Sequence[np.ndarray]):
+    """Frames of each utterance, [T, 768] in float16, the same whenever they are read."""
+
+    def __init__(self, lengths: Sequence[float]) -> None:
+        self._lengths = lengths
+        self._counts = [max(1, int(FRAME_HZ * seconds)) for seconds in lengths]
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):  # of the first ones
+            return Noise(self._lengths[index])
+        rng = np.random.default_rng(index)
+        frames = rng.standard_normal((self._counts[index], DIM), dtype=np.float32)
+        return frames.astype(np.float16)
 
 
 def make_task(count: int) -> Task:
@@ -159,7 +170,7 @@ class Peer(nn.Module):
         return self.classifier(pooled[:, 0])
 
 
-def one_model(arrays: list[np.ndarray], batches, asked: argparse.Namespace) -> float:
+def one_model(arrays: Sequence[np.ndarray], batches, asked: argparse.Namespace) -> float:
     """Seconds of one epoch of one model; the first batch is not counted."""
     model = Peer(asked.heads).to(asked.device)
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3)

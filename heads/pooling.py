@@ -5,6 +5,8 @@ Letters: K stacked models, B utterances, T frames, D dimension, L layers, Q quer
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -13,9 +15,11 @@ from heads.stacked import Standardise, even_weights, pool
 
 POOLING = ("auto", "mean", "mean-std")
 
+WeightsOf = Callable[[Tensor, Tensor], Tensor]
+
 
 def pool_seen(
-    weights: Tensor, frames: Tensor, mask: Tensor, standardise: Standardise, deviations: bool
+    weights_of: WeightsOf, frames: Tensor, mask: Tensor, standardise: Standardise, deviations: bool
 ) -> Tensor:
     """Weighted means of what each model sees and, if asked for, their weighted deviations.
 
@@ -25,26 +29,29 @@ def pool_seen(
     as logarithms, which spread about as widely as the means do.
 
     Args:
-        weights: Of each model's queries; they sum to one, and padding has none.
+        weights_of: A head's `frame_weights`: of each model's queries, they sum to one, and padding
+            has none. The same constant added to all frames of a clip must not change them.
         frames: Of one layer where deviations are asked for.
         mask: What is no padding.
         standardise: What the models see of frames.
         deviations: Whether they are asked for.
 
     Shape:
-        weights: [B, K Q, T], frames: [B, T, L D], mask: [B, T].
+        frames: [B, T, L D], mask: [B, T]. Weights: [B, K Q, T].
         Output: [K, B, Q, D], or [K, B, Q, 2 D].
     """
     models = len(standardise.mean)
     if not deviations:
+        weights = weights_of(frames, mask).to(frames.dtype)
         means: Tensor = standardise(_by_model(pool(weights, frames), models))
         return means
-    # Around the clip's own mean, so that a large mean does not swallow a small deviation.
+    # Around the clip's own mean, so that a large mean does not swallow a small deviation. All that
+    # follows takes these frames, so that memory need not hold the others too.
     even = even_weights(mask)[:, None].to(frames.dtype)
     centre = pool(even, frames).to(frames.dtype)  # [B, 1, L D]
-    off = (frames - centre).masked_fill(~mask[:, :, None], 0.0)
-    weights = weights.to(frames.dtype)
-    moved, squares = pool(weights, off), pool(weights, off.square())
+    frames = (frames - centre).masked_fill_(~mask[:, :, None], 0.0)
+    weights = weights_of(frames, mask).to(frames.dtype)
+    moved, squares = pool(weights, frames), pool(weights, frames.square())
     means = standardise(_by_model(moved + centre.float(), models))
     variances = _by_model(squares - moved.square(), models)
     return torch.cat([means, standardise.log_deviations(variances)], dim=-1)

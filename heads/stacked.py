@@ -225,7 +225,7 @@ def attention_weights(frames: Tensor, mask: Tensor, queries: Tensor) -> Tensor:
         frames: [B, T, D], mask: [B, T], queries: [Q, D]. Output: [B, Q, T].
     """
     scores = (frames @ queries.to(frames.dtype).T).transpose(1, 2)
-    return scores.masked_fill(~mask[:, None], float("-inf")).softmax(dim=-1)
+    return scores.masked_fill_(~mask[:, None], float("-inf")).softmax(dim=-1)
 
 
 def even_weights(mask: Tensor) -> Tensor:

@@ -96,8 +96,7 @@ class Head(nn.Module):
     def attend(self, frames: Tensor, mask: Tensor) -> Tensor:
         """What multi-head attention gives for each learned query: [K, B, Q, width]."""
         models, queries, heads, _ = self.query.shape
-        weights = self.frame_weights(frames, mask)
-        pooled = pool_seen(weights, frames, mask, self.standardise, self.deviations)
+        pooled = pool_seen(self.frame_weights, frames, mask, self.standardise, self.deviations)
         pooled = pooled.view(models, -1, queries, heads, pooled.shape[-1])  # [K, B, Q, H, 2 D]
         values = torch.einsum("kbqhd,khdv->kbqhv", pooled, self.value).flatten(3)
         values = values + self.value_bias[:, None, None]

@@ -83,7 +83,8 @@ class Head(nn.Module):
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
         """Logits [K, B, C] of frames [B, T, D]; padding, where mask [B, T] is false, is ignored."""
-        weights = self.frame_weights(frames, mask)
-        pooled = pool_seen(weights, frames.float(), mask, self.standardise, self.deviations)
+        pooled = pool_seen(
+            self.frame_weights, frames.float(), mask, self.standardise, self.deviations
+        )
         logits: Tensor = self.classifier(pooled[:, :, 0])
         return logits

@@ -117,8 +117,8 @@ def test_hidden_dimensions_have_the_deviation_of_all_frames():
     frames = torch.randn(1, 6, 4)
     frames[..., 1] = 0.0
     head.standardise.hidden = torch.tensor([[False, True, False, False]])
-    weights = head.frame_weights(frames, torch.ones(1, 6, dtype=torch.bool))
-    seen = pool_seen(weights, frames, torch.ones(1, 6, dtype=torch.bool), head.standardise, True)
+    mask = torch.ones(1, 6, dtype=torch.bool)
+    seen = pool_seen(head.frame_weights, frames, mask, head.standardise, True)
     hidden = torch.zeros(2, 1, 1, 8, dtype=torch.bool)
     hidden[..., [1, 5]] = True
     assert (seen[hidden] == 0).all() and (seen[~hidden] != 0).all()
