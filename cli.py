@@ -121,7 +121,7 @@ def extract(
     from embedcache.audio.augmentation import parse_views
     from embedcache.audio.conditioning import Conditioning
     from embedcache.extract import run_and_describe
-    from embedcache.request import ExtractConfig, parse_worker
+    from embedcache.request import ExtractConfig, parse_worker, per_encoder
 
     config = ExtractConfig(
         corpus=corpus,
@@ -146,14 +146,18 @@ def extract(
         engine=engine,
         worker=parse_worker(worker),
     )
+    configs = per_encoder(config)
     if dry_run:
         from embedcache.estimate import describe_estimate
 
-        typer.echo(describe_estimate(config))
+        typer.echo("\n\n".join(map(describe_estimate, configs)))
         return
-    folder, complete = run_and_describe(config)
-    typer.echo(folder)
-    if not complete:
+    incomplete = False
+    for one in configs:
+        folder, complete = run_and_describe(one)
+        typer.echo(folder)
+        incomplete |= not complete
+    if incomplete:
         raise typer.Exit(EXIT_INCOMPLETE)
 
 
@@ -229,6 +233,128 @@ def cache_export(
     typer.echo(folder)
 
 
+@app.command()
+def finetune(
+    corpus: CorpusOption,
+    root: Root,
+    encoder: Annotated[str, typer.Option(help="A Hugging Face model; see `ser encoders`.")],
+    head: Annotated[str, typer.Option(help="Trained with it; see `ser heads`.")] = "attention",
+    unfreeze: Annotated[
+        str, typer.Option(help="How many transformer layers are trained, from the last; or all.")
+    ] = "all",
+    unfreeze_cnn: Annotated[
+        bool, typer.Option("--unfreeze-cnn", help="Also the convolutions and their projection.")
+    ] = False,
+    protocol: Annotated[str, typer.Option(help="As of `ser train-head`.")] = "speaker",
+    folds: Annotated[str | None, typer.Option(help="As of `ser train-head`.")] = None,
+    test: Annotated[float | None, typer.Option(help="As of `ser train-head`.")] = None,
+    val: Annotated[float | None, typer.Option(help="As of `ser train-head`.")] = None,
+    fold: Annotated[
+        int | None, typer.Option(help="Leave this fold's test part untouched, from 0.")
+    ] = None,
+    all_folds: Annotated[
+        bool, typer.Option("--all-folds", help="One checkpoint for each fold.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Of folds and all that is drawn.")] = 0,
+    target: Annotated[
+        str, typer.Option(help="emotion, or dimensions: valence, arousal, dominance.")
+    ] = "emotion",
+    labels: Annotated[
+        str, typer.Option(help="hard; majority or soft from annotators' votes.")
+    ] = "hard",
+    label_set: Annotated[str, typer.Option(help="The corpus's, such as iemocap-4.")] = "",
+    rename: Annotated[
+        list[str] | None, typer.Option("--map", help="OLD=NEW renames or merges emotions.")
+    ] = None,
+    drop: Annotated[list[str] | None, typer.Option(help="An emotion to leave out.")] = None,
+    loss: Annotated[
+        str, typer.Option(help="cross-entropy, kl, focal, or auto: kl for soft labels.")
+    ] = "auto",
+    class_weights: Annotated[str, typer.Option(help="none, balanced or effective.")] = "none",
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="KEY=VALUE of the training or the head, such as lr=3e-5."),
+    ] = None,
+    trim: Annotated[bool, typer.Option("--trim", help="Cut silence off both ends.")] = False,
+    denoise: Annotated[bool, typer.Option("--denoise", help="Take noise out; an extra.")] = False,
+    telephone: Annotated[bool, typer.Option("--telephone", help="Keep 300 to 3400 Hz.")] = False,
+    normalise: Annotated[
+        str,
+        typer.Option("--normalise", "--normalize", help="peak, rms or lufs: one level for all."),
+    ] = "",
+    fix_seconds: Annotated[
+        float | None, typer.Option(help="Cut or pad every clip to this length.")
+    ] = None,
+    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
+    gradient_checkpointing: Annotated[
+        bool, typer.Option("--gradient-checkpointing", help="Less memory, more time.")
+    ] = False,
+    limit: Annotated[int, typer.Option(help="Only the first N utterances; 0 is all.")] = 0,
+    checkpoint_dir: Annotated[Path, typer.Option(help="Folder of all checkpoints.")] = Path(
+        "checkpoints"
+    ),
+    cache_dir: CacheDir = Path("cache"),
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Also curves for TensorBoard; an extra.")
+    ] = False,
+    device: Device = "auto",
+) -> None:
+    """Train an encoder's upper layers with a head; prints the checkpoint, a valid --encoder.
+
+    Without --fold or --all-folds all speakers train or validate, for use on other data.
+    """
+    from embedcache.audio.conditioning import Conditioning
+    from heads.finetune.run import finetune as run_finetune
+    from heads.finetune.settings import FinetuneConfig
+    from heads.labels import LabelConfig
+    from heads.splits import parse_folds
+    from heads.train.prepare import RunConfig
+
+    task = RunConfig(
+        heads=_names(head),
+        corpus=corpus,
+        cache_dir=cache_dir,
+        protocol=protocol,
+        folds=parse_folds(folds),
+        test_share=test,
+        val_share=val,
+        seed=seed,
+        target=target,
+        labels=LabelConfig(
+            kind=labels,
+            label_set=label_set,
+            rename=_pairs("--map", rename),
+            drop=frozenset(drop or ()),
+        ),
+        loss=loss,
+        class_weights=class_weights,
+        settings=_pairs("--set", set_),
+        device=device,
+    )
+    config = FinetuneConfig(
+        root=root,
+        encoder=encoder,
+        task=task,
+        unfreeze=unfreeze,
+        unfreeze_cnn=unfreeze_cnn,
+        fold=fold,
+        all_folds=all_folds,
+        conditioning=Conditioning(
+            denoise=denoise,
+            telephone=telephone,
+            trim=trim,
+            normalise=normalise,
+            fix_seconds=fix_seconds,
+        ),
+        dtype=dtype,
+        gradient_checkpointing=gradient_checkpointing,
+        checkpoint_dir=checkpoint_dir,
+        limit=limit,
+        tensorboard=tensorboard,
+    )
+    typer.echo(run_finetune(config))
+
+
 @app.command("train-head")
 def train_head(
     corpus: CorporaOption,
@@ -291,6 +417,10 @@ def train_head(
         list[str] | None,
         typer.Option("--set", help="KEY=VALUE[,VALUE] or HEAD.KEY=...: each fold takes the best."),
     ] = None,
+    allow_leakage: Annotated[
+        bool,
+        typer.Option("--allow-leakage", help="Test on what the encoder was trained on; marked."),
+    ] = False,
     results_dir: ResultsDir = Path("results"),
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Also curves for TensorBoard; an extra.")
@@ -334,6 +464,7 @@ def train_head(
         loss=loss,
         class_weights=class_weights,
         settings=_pairs("--set", set_),
+        allow_leakage=allow_leakage,
         device=device,
     )
     keep_freed_memory()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from embedcache.audio.conditioning import Conditioning
     from embedcache.batches import EncodeConfig
-    from embedcache.encoders import Encoder, Samples
+    from embedcache.encoders import Encoder, Listener, Samples
     from embedcache.fetch import Fetched
     from embedcache.utterance import Utterance
 
@@ -79,7 +79,7 @@ def encode_clips(
         yield from found.items()
 
 
-def decode_clip(clip: Clip, encoder: Encoder, conditioning: Conditioning) -> Decoded:
+def decode_clip(clip: Clip, encoder: Listener, conditioning: Conditioning) -> Decoded:
     """A clip's samples as the encoder takes them, or why there are none.
 
     The augmentation stands first: a view is what another recording might have been, and it is

@@ -24,6 +24,7 @@ from embedcache.corpora import read_corpus
 from embedcache.encode import Clip
 from embedcache.encoders import load_encoder
 from embedcache.errors import FormatError, SerError, UsageError, disk_errors
+from embedcache.seen import encoders_of, is_silent, seen_by_checkpoint, write_cache_record
 from embedcache.store import cache as store
 from embedcache.store.contents import Content, Key, identify
 from embedcache.store.key import KeyParts, cache_key
@@ -112,6 +113,15 @@ def parse_worker(text: str) -> tuple[int, int]:
     return int(number), int(count)
 
 
+def per_encoder(config: ExtractConfig) -> list[ExtractConfig]:
+    """The request as it is, or one for each fold where the encoder is a folder of checkpoints.
+
+    Raises:
+        UsageError: The checkpoint of a fold is missing.
+    """
+    return [replace(config, encoder=one) for one in encoders_of(config.encoder)]
+
+
 def requested_utterances(
     config: ExtractConfig, generate: bool
 ) -> tuple[list[Utterance], list[Utterance]]:
@@ -189,6 +199,14 @@ def find_serving(config: ExtractConfig, parts: KeyParts) -> tuple[Path, store.Me
 def find_or_create(config: ExtractConfig, spec: EncoderSpec) -> tuple[Path, store.Meta]:
     """The cache that serves a request; a new one is described on disk before it is filled."""
     parts = key_parts(spec, config)
+    seen = seen_by_checkpoint(config.encoder)
+    silent = seen is None and spec.trained is not False and is_silent(config.encoder)
+    if silent:
+        _log.warning(
+            "%s does not tell what it was trained on, as checkpoints of `ser finetune` do: whether "
+            "it has heard the speakers or clips that a head will be tested on cannot be checked",
+            config.encoder,
+        )
     found = find_serving(config, parts)
     for place in _places(found[0] if found else _new_folder(config, parts)):
         with disk_errors(place):
@@ -210,6 +228,8 @@ def find_or_create(config: ExtractConfig, spec: EncoderSpec) -> tuple[Path, stor
             if meta.roles != spec.roles:  # of an earlier version: they are the encoder's
                 meta = replace(store.read_meta(folder), roles=spec.roles)
                 store.write_meta(folder, meta)
+            if seen:
+                write_cache_record(folder, seen)
         return folder, meta
     folder, key = _new_folder(config, parts), cache_key(parts)
     meta = store.Meta(
@@ -224,6 +244,9 @@ def find_or_create(config: ExtractConfig, spec: EncoderSpec) -> tuple[Path, stor
         versions=_circumstances(config),
         roles=spec.roles,
     )
+    if seen or silent:  # before the cache is one: it never is without it
+        folder.mkdir(parents=True, exist_ok=True)
+        write_cache_record(folder, seen)
     store.write_meta(folder, meta)
     return folder, meta
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from embedcache.store.reader import CacheReader
     from embedcache.store.rows import Frames
     from embedcache.utterance import Utterance
+    from heads.folded import FoldedReader
 
 COLUMN = "corpus"  # the extra column that says where an utterance comes from
 
@@ -112,7 +113,7 @@ def require_same_frames(readers: Sequence[CacheReader]) -> None:
             _log.warning("%s and %s differ in precision: %s", first.path, other.path, told)
 
 
-def corpora_of(utterances: Sequence[Utterance], reader: FrameReader) -> list[str]:
+def corpora_of(utterances: Sequence[Utterance], reader: FrameReader | FoldedReader) -> list[str]:
     """The corpus of each utterance of a reader."""
     if isinstance(reader, PooledReader):
         return [utterance.extra[COLUMN] for utterance in utterances]

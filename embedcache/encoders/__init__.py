@@ -4,7 +4,9 @@ An encoder plug-in is a module in this folder. It defines:
 
 - `IDS`: a literal dict, encoder id to one line for `ser encoders`; an id may end in a word in
   capitals that stands for the user's own text (`pase:FILE`);
-- `load(encoder_id, layers, device, dtype) -> Encoder`.
+- `load(encoder_id, layers, device, dtype) -> Encoder`;
+- optionally `load_tunable(encoder_id, device, dtype) -> Tunable`, where its weights can be trained
+  further.
 
 Ids that no family lists are taken for Hugging Face models. Torch is imported inside functions, so
 that listing loads nothing heavy.
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import torch
+
+    from embedcache.encoders._tunable import Tunable as Tunable
 
 Samples = npt.NDArray[np.float32]
 Frames = npt.NDArray[np.float32]
@@ -109,14 +113,18 @@ class EncoderSpec:
         return max(0, (samples - self.receptive) // self.hop + 1)
 
 
-class Encoder(Protocol):
-    """An encoder that is loaded and ready."""
+class Listener(Protocol):
+    """What clips are made ready for."""
 
     spec: EncoderSpec
 
     def prepare(self, clip: Samples) -> Samples:
         """What is done to a whole clip before it is cut into windows or padded: [samples]."""
         ...
+
+
+class Encoder(Listener, Protocol):
+    """An encoder that is loaded and ready."""
 
     def encode(self, clips: Sequence[Samples]) -> Sequence[Frames] | Sequence[torch.Tensor]:
         """Frames of each clip, which are the same whichever clips share the batch.
@@ -150,6 +158,29 @@ def load_encoder(encoder_id: str, layers: str, device: str, dtype: str) -> Encod
     """
     encoder: Encoder = find_family(encoder_id).load().load(encoder_id, layers, device, dtype)
     return encoder
+
+
+def load_tunable(encoder_id: str, device: str, dtype: str) -> Tunable:
+    """Load an encoder to train its weights further.
+
+    Args:
+        encoder_id: As listed by `ser encoders`, a local folder, or a Hugging Face hub id.
+        device: `cpu`, `cuda` or `cuda:1`.
+        dtype: Of matrix products, or `auto`: float32 on CPU, bfloat16 on GPU. Weights are float32.
+
+    Raises:
+        UsageError: There is no such encoder, or nothing in it that can be trained.
+        SerError: Its files are damaged.
+    """
+    family = find_family(encoder_id)
+    load = getattr(family.load(), "load_tunable", None)
+    if load is None:
+        raise UsageError(
+            f"--encoder {encoder_id} cannot be fine-tuned; give a Hugging Face model, such as "
+            "facebook/wav2vec2-base, a folder of one, or random:wav2vec2-tiny"
+        )
+    tunable: Tunable = load(encoder_id, device, dtype)
+    return tunable
 
 
 def require_plain(encoder_id: str, layers: str, dtype: str) -> None:

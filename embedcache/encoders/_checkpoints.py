@@ -31,11 +31,13 @@ class Checkpoint:
 
     Attributes:
         model: The part of it that gives frames.
+        whole: What that is a part of, as the library saves it; mostly the same.
         extractor: The library's feature extractor, with the checkpoint's settings.
         trained: Whether the weights were trained.
     """
 
     model: Any
+    whole: Any
     extractor: Any
     trained: bool
 
@@ -71,7 +73,8 @@ def _random(preset: str) -> Checkpoint:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = _loader(config).from_config(config)
-    return Checkpoint(_frames_part(model), _usual_extractor(config, normalise=True), trained=False)
+    extractor = _usual_extractor(config, normalise=True)
+    return Checkpoint(_frames_part(model), model, extractor, trained=False)
 
 
 def _pretrained(name: str, encoder_id: str) -> Checkpoint:
@@ -100,7 +103,8 @@ def _pretrained(name: str, encoder_id: str) -> Checkpoint:
             f"--encoder {encoder_id} lacks {len(lacking)} of its weights (first {lacking[0]}), "
             "which would be random: the checkpoint does not fit its config.json"
         )
-    return Checkpoint(_frames_part(model), _extractor(name, encoder_id, config), trained=True)
+    extractor = _extractor(name, encoder_id, config)
+    return Checkpoint(_frames_part(model), model, extractor, trained=True)
 
 
 def _config(name: str, encoder_id: str) -> Any:

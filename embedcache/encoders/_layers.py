@@ -56,6 +56,11 @@ def depth(model: Any) -> int:
     return len(_stack(model).layers)
 
 
+def blocks_of(model: Any) -> Any:
+    """Its blocks, in order."""
+    return _stack(model).layers
+
+
 def ends_with_its_last_block(model: Any, inputs: dict[str, Any]) -> bool:
     """Whether the last hidden state is the last block's output, with no norm after it.
 

@@ -40,7 +40,7 @@ class Padding:
         self.own: Any = None
         for layer in getattr(getattr(model, "feature_extractor", None), "conv_layers", ()):
             if isinstance(getattr(layer, "layer_norm", None), nn.GroupNorm):
-                layer.layer_norm = clip_group_norm(layer.layer_norm, layer.conv, self)
+                heed_clips(layer.layer_norm, layer.conv, self)
         for module in getattr(model, "encoder", nn.Module()).modules():
             if isinstance(module, nn.Conv1d) and module.padding[0]:
                 module.register_forward_pre_hook(self._clear)
@@ -68,8 +68,10 @@ class Padding:
         return (args[0].masked_fill(~self.own, 0), *args[1:])
 
 
-def clip_group_norm(norm: Any, conv: Any, padding: Padding) -> Any:
-    """A group norm with statistics over each clip's own frames.
+def heed_clips(norm: Any, conv: Any, padding: Padding) -> None:
+    """Let a group norm take its statistics over each clip's own frames.
+
+    The module stays what it is, with its weights under their names.
 
     Args:
         norm: The library's, with one channel a group.
@@ -78,23 +80,19 @@ def clip_group_norm(norm: Any, conv: Any, padding: Padding) -> Any:
         padding: Where the lengths of the clips are found.
     """
     import torch
-    from torch import nn
 
-    class ClipGroupNorm(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.norm = norm
+    plain = norm.forward
 
-        def forward(self, x: torch.Tensor) -> torch.Tensor:  # [B, C, T] -> [B, C, T]
-            if padding.samples is None:
-                output: torch.Tensor = self.norm(x)
-                return output
-            # Clip by clip it is the library's own norm, in one pass over what is not padding.
-            kernel, stride = conv.kernel_size[0], conv.stride[0]
-            normed = torch.zeros_like(x)
-            for i, samples in enumerate(padding.samples):
-                count = (samples - kernel) // stride + 1
-                normed[i, :, :count] = self.norm(x[i : i + 1, :, :count])[0]
-            return normed
+    def forward(x: torch.Tensor) -> torch.Tensor:  # [B, C, T] -> [B, C, T]
+        if padding.samples is None:
+            output: torch.Tensor = plain(x)
+            return output
+        # Clip by clip it is the library's own norm, in one pass over what is not padding.
+        kernel, stride = conv.kernel_size[0], conv.stride[0]
+        normed = torch.zeros_like(x)
+        for i, samples in enumerate(padding.samples):
+            count = (samples - kernel) // stride + 1
+            normed[i, :, :count] = plain(x[i : i + 1, :, :count])[0]
+        return normed
 
-    return ClipGroupNorm()
+    norm.forward = forward

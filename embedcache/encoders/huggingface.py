@@ -19,6 +19,7 @@ from embedcache.encoders._fingerprint import numeric_config, weights_hash
 from embedcache.encoders._layers import WantedLayers, depth, ends_with_its_last_block
 from embedcache.encoders._mel_models import PaddedMels, StackedMels
 from embedcache.encoders._padding import Padding
+from embedcache.encoders._tunable import Input, Tunable
 from embedcache.encoders._waveform_models import Waveforms
 from embedcache.errors import UsageError
 
@@ -65,14 +66,36 @@ _PROBE_SECONDS = 0.25
 
 def load(encoder_id: str, layers: str, device: str, dtype: str) -> Encoder:
     """An encoder from a preset, a folder or the hub; frames come from its transformer blocks."""
+    dtype = _compute_dtype(device, dtype)
+    return _Transformer(encoder_id, load_checkpoint(encoder_id), layers, device, dtype)
+
+
+def load_tunable(encoder_id: str, device: str, dtype: str) -> Tunable:
+    """An encoder whose weights are to be trained further."""
+    dtype = _compute_dtype(device, dtype)
+    source = load_checkpoint(encoder_id)
+    model = source.model.eval().requires_grad_(False).to(device)
+    heard = _input(encoder_id, source, device)
+    weights = weights_hash(model)
+    padding = Padding(model)
+    probe = heard.prepare(np.zeros(round(_PROBE_SECONDS * heard.rate_hz), np.float32))
+    given = {name: tensor.to(device) for name, tensor in heard.arguments([probe]).items()}
+    bare = ends_with_its_last_block(model, given)
+    names = (str(depth(model)) if bare else "last",)
+    spec = _spec(encoder_id, source, heard, weights, names, names[0], dtype)
+    return Tunable(source, heard, padding, spec, device, norm_behind=not bare)
+
+
+def _compute_dtype(device: str, dtype: str) -> str:
+    """What products are computed in; nothing rounds them further, and nothing needless is told."""
     if dtype not in ("auto", *_DTYPES):
         raise UsageError(f"--dtype {dtype}: give auto, {', '.join(_DTYPES)}")
-    if dtype == "auto":
-        dtype = "float32" if device == "cpu" else "bfloat16"
     refuse_tf32()
     # WavLM's own attention passes a float bias and a boolean mask, which torch deprecates.
     warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask", UserWarning)
-    return _Transformer(encoder_id, load_checkpoint(encoder_id), layers, device, dtype)
+    if dtype == "auto":
+        return "float32" if device == "cpu" else "bfloat16"
+    return dtype
 
 
 class _Transformer:
@@ -93,23 +116,7 @@ class _Transformer:
         last = str(depth(model)) if bare else "last"
         names = parse_layers(layers, depth(model), last)
         self._layers = WantedLayers(model, names)
-        self.spec = EncoderSpec(
-            id=encoder_id,
-            family="huggingface",
-            config=numeric_config(model.config) | self._input.settings,
-            weights=weights,
-            trained=source.trained,
-            rate_hz=self._input.rate_hz,
-            hop=self._input.hop,
-            receptive=self._input.receptive,
-            longest=self._input.longest,
-            padded_to=self._input.padded_to,
-            dim=model.config.hidden_size,
-            layers=names,
-            last=last,
-            dtype=dtype,
-            pads=True,
-        )
+        self.spec = _spec(encoder_id, source, self._input, weights, names, last, dtype)
 
     def prepare(self, clip: Samples) -> Samples:
         """A whole clip as the checkpoint's feature extractor scales it."""
@@ -137,9 +144,35 @@ class _Transformer:
         }
 
 
-def _input(
-    encoder_id: str, source: Checkpoint, device: str
-) -> Waveforms | StackedMels | PaddedMels:
+def _spec(
+    encoder_id: str,
+    source: Checkpoint,
+    heard: Input,
+    weights: str,
+    layers: tuple[str, ...],
+    last: str,
+    dtype: str,
+) -> EncoderSpec:
+    return EncoderSpec(
+        id=encoder_id,
+        family="huggingface",
+        config=numeric_config(source.model.config) | heard.settings,
+        weights=weights,
+        trained=source.trained,
+        rate_hz=heard.rate_hz,
+        hop=heard.hop,
+        receptive=heard.receptive,
+        longest=heard.longest,
+        padded_to=heard.padded_to,
+        dim=source.model.config.hidden_size,
+        layers=layers,
+        last=last,
+        dtype=dtype,
+        pads=True,
+    )
+
+
+def _input(encoder_id: str, source: Checkpoint, device: str) -> Input:
     """What stands between samples and the model."""
     config = source.model.config
     if config.model_type == "wav2vec2-bert":

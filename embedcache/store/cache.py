@@ -2,6 +2,7 @@
 
 cache/<corpus>/files.json                  remembered hashes of audio files
 cache/<corpus>/<encoder>-<key>/meta.json          what made it: never changed, but for the fidelity
+                               encoder.json       what the encoder was trained on, where that is known
                                utterances.jsonl   one utterance a line, and its content
                                skipped.jsonl      what was not encoded, and why
                                plans/             which contents go into which shard
@@ -16,6 +17,7 @@ import os
 import re
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from embedcache.atomic import write_whole
@@ -23,13 +25,13 @@ from embedcache.audio.conditioning import Conditioning
 from embedcache.audio.decode import DECODING
 from embedcache.encoders import ColumnRoles
 from embedcache.errors import FormatError, SerError, UsageError, disk_errors
+from embedcache.seen import FoldOf, seen_by_cache
 from embedcache.store.key import KeyParts
 from embedcache.store.shard import Skip
 from embedcache.utterance import Utterance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 FORMAT = 1
 
@@ -188,24 +190,77 @@ def list_caches(cache_dir: Path, corpus: str | None = None) -> list[Path]:
     return [path.parent for folder in folders for path in sorted(folder.glob("[!.]*/meta.json"))]
 
 
-def find_cache(cache_dir: Path, corpus: str, encoder_id: str | None = None) -> Path:
-    """The one cache of a corpus, or of a corpus and an encoder.
+def find_caches(cache_dir: Path, corpus: str, encoder_id: str | None) -> list[Path]:
+    """The only cache of a corpus that fits, or those of the checkpoints of all folds in order.
+
+    Args:
+        cache_dir: Folder of all caches.
+        corpus: `PLUGIN` or `PLUGIN:NAME`.
+        encoder_id: An encoder, or a folder with a checkpoint for each fold; None is any.
 
     Raises:
         UsageError: There is none, or more than one fits.
+        SerError: What an encoder has seen cannot be read.
     """
     found = list_caches(cache_dir, corpus)
-    fitting = [p for p in found if encoder_id in (None, read_meta(p).encoder_id)]
+    fitting: dict[str, list[Path]] = {}
+    for path in found:
+        name, fold = read_meta(path).encoder_id, _fold_of(path)
+        if (encoder_id is None and fold is None) or (encoder_id and _same(encoder_id, name)):
+            fitting[str(path)] = [path]
+        elif fold and (encoder_id is None or _same(encoder_id, str(Path(name).parent))):
+            fitting.setdefault(fold.name, []).append(path)
     if len(fitting) == 1:
-        return fitting[0]
+        ((name, paths),) = fitting.items()
+        return paths if name == str(paths[0]) else in_order_of_folds(paths)
     if fitting:
-        names = "\n  ".join(str(path) for path in fitting)
+        names = "\n  ".join(str(path) for paths in fitting.values() for path in paths)
         how = "--cache" if encoder_id else "--cache or --encoder"
         raise UsageError(f"{len(fitting)} caches of {corpus} fit; name one with {how}:\n  {names}")
     wish = f"{corpus} with encoder {encoder_id}" if encoder_id else corpus
     others = f"; there are: {', '.join(p.name for p in found)}" if found else ""
     command = f"ser extract --corpus {corpus} --root DIR --encoder {encoder_id or 'ID'}"
     raise UsageError(f"no cache of {wish} in {cache_dir}{others}; make it with `{command}`")
+
+
+def in_order_of_folds(paths: Sequence[Path]) -> list[Path]:
+    """Caches by the checkpoints of all folds of one protocol, in their order.
+
+    Raises:
+        UsageError: They are not that, or one is missing.
+        SerError: What an encoder has seen cannot be read.
+    """
+    folds = {path: _fold_of(path) for path in paths}
+    known: dict[int, Path] = {}
+    first = folds[paths[0]]
+    for path, fold in folds.items():
+        if fold is None or first is None or fold.name != first.name or fold.fold in known:
+            other = paths[0] if path != paths[0] else paths[1]
+            raise UsageError(
+                f"{other} and {path} both hold {read_meta(path).corpus}; name one with --cache"
+            )
+        known[fold.fold] = path
+    count = first.count if first else 0
+    missing = [k for k in range(count) if k not in known]
+    if missing:
+        told = ", ".join(map(str, missing))
+        raise UsageError(
+            f"{paths[0]} is by one of {count} checkpoints, one for each fold, and no cache is by "
+            f"that of fold {told}; extract with the folder that holds all of them, or name one "
+            "cache with --cache"
+        )
+    return [known[k] for k in sorted(known)]
+
+
+def _same(encoder_id: str, other: str) -> bool:
+    """Whether two encoder ids mean the same, in whatever way they name a local folder."""
+    ours, theirs = (Path(name.removeprefix("folder:")).expanduser() for name in (encoder_id, other))
+    return encoder_id == other or (ours.is_dir() and ours.resolve() == theirs.resolve())
+
+
+def _fold_of(path: Path) -> FoldOf | None:
+    seen, _ = seen_by_cache(path, read_meta(path).encoder_id)
+    return seen.fold if seen else None
 
 
 def _write_json(path: Path, record: dict[str, Any]) -> None:

@@ -65,9 +65,11 @@ def notes(result: Mapping[str, Any]) -> list[str]:
     found = {
         "synthetic corpus": corpus.get("synthetic"),
         "untrained encoder": cache["encoder"]["trained"] is False,
+        "encoder not pretrained": (cache["encoder"].get("seen") or {}).get("pretrained") is False,
         "speakers unknown": overlap is None,
         "speakers shared": overlap,
         "recordings shared": protocol.get("content_overlap"),
+        contaminated(protocol): protocol.get("contamination"),
         f"{ties} ties not scored": ties,
         f"missing: {missing} utterances": missing,
         f"audio: {' + '.join(cache.get('conditioning', []))}": cache.get("conditioning"),
@@ -77,6 +79,15 @@ def notes(result: Mapping[str, Any]) -> list[str]:
         f"{len(result.get('failed_folds', []))} folds diverged": result.get("failed_folds"),
     }
     return [note for note, holds in found.items() if holds]
+
+
+def contaminated(protocol: Mapping[str, Any]) -> str:
+    """What of the test parts the encoder was trained on, in words."""
+    found = protocol.get("contamination") or {}
+    told = [f"{len(found[k])} {k}" for k in ("speakers", "corpora") if found.get(k)]
+    if found.get("recordings"):
+        told.append(f"{found['recordings']} recordings")
+    return f"CONTAMINATED: the encoder was trained on {' and '.join(told)} of the test parts"
 
 
 def corpus_told(result: Mapping[str, Any]) -> str:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from embedcache.corpora import label_sets
 from embedcache.errors import SerError, UsageError, unknown_name
-from embedcache.store.cache import find_cache, read_meta
+from embedcache.store.cache import find_caches, in_order_of_folds, read_meta
 from embedcache.store.reader import CacheReader
 from heads.agreement import krippendorff_alpha, majority_share, vote_entropy
+from heads.folded import FoldedReader
 from heads.labels import vote_table
 from heads.pool import PooledReader, corpora_of
 
@@ -27,8 +28,8 @@ _LONGEST_NAME = 60  # characters of a folder's name that corpora may take
 _log = logging.getLogger(__name__)
 
 
-def open_corpora(config: RunConfig) -> FrameReader:
-    """The caches of all corpora of a run, read as one.
+def open_corpora(config: RunConfig) -> FrameReader | FoldedReader:
+    """The caches of all corpora of a run, read as one, or of one corpus by all folds' checkpoints.
 
     Raises:
         UsageError: A corpus is named twice, a cache is missing or of another corpus, or the caches
@@ -43,11 +44,19 @@ def open_corpora(config: RunConfig) -> FrameReader:
         where = "--corpus and --test-corpus" if twice[0] in config.test_corpora else "--corpus"
         raise UsageError(f"{where}: {twice[0]} is named twice; name each corpus once")
     given = _given_caches(config, names)
-    readers = [
-        _open(given.get(name) or find_cache(config.cache_dir, name, config.encoder))
+    opened = [
+        _open(given.get(name) or find_caches(config.cache_dir, name, config.encoder))
         for name in names
     ]
-    return readers[0] if len(readers) == 1 else PooledReader(readers)
+    if len(opened) == 1:
+        return opened[0]
+    readers = [reader for reader in opened if isinstance(reader, CacheReader)]
+    if len(readers) < len(opened):
+        raise UsageError(
+            "checkpoints that were made fold by fold are of one corpus's folds; give one --corpus, "
+            "or the cache of one checkpoint for each with --cache"
+        )
+    return PooledReader(readers)
 
 
 def find_label_set(corpora: Iterable[str], name: str) -> dict[str, Any]:
@@ -121,20 +130,23 @@ def agreement(utterances: Sequence[Utterance], source: str) -> dict[str, float |
     }
 
 
-def _given_caches(config: RunConfig, names: Sequence[str]) -> dict[str, Path]:
+def _given_caches(config: RunConfig, names: Sequence[str]) -> dict[str, list[Path]]:
     """The caches that are named, by their corpus."""
-    given: dict[str, Path] = {}
+    given: dict[str, list[Path]] = {}
     for path in config.caches:
         corpus = read_meta(path).corpus
         if corpus not in names:
             raise UsageError(f"--cache {path} holds {corpus}, not {' or '.join(names)}")
-        if corpus in given:
-            raise UsageError(f"--cache {given[corpus]} and {path} both hold {corpus}; name one")
-        given[corpus] = path
-    return given
+        given.setdefault(corpus, []).append(path)
+    return {corpus: in_order_of_folds(p) if len(p) > 1 else p for corpus, p in given.items()}
 
 
-def _open(path: Path) -> CacheReader:
+def _open(paths: Sequence[Path]) -> CacheReader | FoldedReader:
+    readers = [_open_one(path) for path in paths]
+    return readers[0] if len(readers) == 1 else FoldedReader(readers)
+
+
+def _open_one(path: Path) -> CacheReader:
     reader = CacheReader(path)
     if reader.missing:
         _log.warning(

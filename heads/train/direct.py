@@ -34,16 +34,18 @@ def fit_directly(
     load_s = 0.0
     latest: tuple[object, ...] | None = None
     vectors = np.zeros((0, 0), np.float32)
-    for position, candidate in enumerate(candidates):
-        key = (candidate.layers, find_reduction(module, candidate, data))
+    asked = [(s, p, c) for s in data.sources for p, c in enumerate(candidates)]
+    for source, position, candidate in asked:
+        key = (id(source), candidate.layers, find_reduction(module, candidate, data))
         if key != latest:  # settings vary within a layer, so that memory need not hold all
             started = time.perf_counter()
             vectors = np.zeros((0, 0), np.float32)  # before others take their place in memory
-            vectors = find_vectors(module, candidate, data, config.standardise)
+            vectors = find_vectors(module, candidate, data, config.standardise, source)
             load_s += time.perf_counter() - started
             latest = key
-        bar = tqdm(data.folds, "training", unit="fold", delay=2, disable=None, leave=False)
-        for number, fold in enumerate(bar):
+        bar = tqdm(source.folds, "training", unit="fold", delay=2, disable=None, leave=False)
+        for number in bar:
+            fold = data.folds[number]
             examples = Examples(
                 vectors=vectors,
                 targets=data.targets.values,

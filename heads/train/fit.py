@@ -9,19 +9,18 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
-import numpy as np
 import torch
 
 from embedcache.errors import SerError, out_of_memory
 from heads.data import FrameSet
-from heads.losses import class_weights, find_loss
 from heads.models import HeadModule
 from heads.stacked import Stack, Standardise
 from heads.train.candidates import Candidate, stacks
 from heads.train.inputs import Input, Inputs
 from heads.train.member import Member
-from heads.train.objective import Classify, Objective, Regress
+from heads.train.objective import Classify, Regress, make_objective
 from heads.train.prepare import Prepared, RunConfig
 from heads.train.stack import Task, Trained, train_stack
 
@@ -86,14 +85,15 @@ def fit(
     """
     members: list[Member] = []
     load_s = 0.0
-    for positions in _by_input(module, candidates, inputs):
+    groups = _by_input(module, candidates, inputs)
+    for source, positions in product(data.sources, groups):
         started = time.perf_counter()
-        seen = inputs.find(module, candidates[positions[0]])
+        seen = inputs.find(module, candidates[positions[0]], source)
         load_s += time.perf_counter() - started
         # All seeds of a fold and all of its candidates stand side by side.
         models = [
             _Model(fold, position, seed, candidates[position])
-            for fold in range(len(data.folds))
+            for fold in source.folds
             for position in positions
             for seed in range(config.seed, config.seed + config.seeds)
         ]
@@ -207,29 +207,9 @@ def _unscaled(state: dict[str, torch.Tensor], frames: FrameSet) -> dict[str, tor
 def _task(config: RunConfig, data: Prepared, models: Sequence[_Model]) -> Task:
     of_fold = [model.fold for model in models]
     return Task(
-        objective=_objective(config, data).at(of_fold),
+        objective=make_objective(config, data.targets, data.training(), data.view_of).at(of_fold),
         train=data.training()[of_fold],
         val=data.role("val")[of_fold],
         test=data.role("test")[of_fold],
         names=[model.name for model in models],
-    )
-
-
-def _objective(config: RunConfig, data: Prepared) -> Objective:
-    """What one model of each fold learns. A view has its utterance's target."""
-    values, train = data.targets.values, data.training()
-    targets = np.concatenate([values, values[data.view_of]])
-    if config.target == "dimensions":
-        own = [values[rows] for rows in data.role("train")]
-        return Regress(
-            targets=targets,
-            names=data.targets.names,
-            mean=np.array([np.nanmean(x, axis=0) for x in own]),
-            deviation=np.array([np.nanstd(x, axis=0) for x in own]),
-        )
-    return Classify(
-        targets=targets,
-        weights=class_weights(config.class_weights, targets, train),
-        loss=find_loss(config.loss),
-        smoothing=config.labels.smoothing,
     )

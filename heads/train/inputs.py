@@ -16,6 +16,7 @@ from embedcache.errors import UsageError
 from heads.data import FrameSet, load_frames, moments, reduced, speaker_scale
 from heads.models import HeadModule, Reduction
 from heads.train.candidates import Candidate
+from heads.train.leakage import Source
 from heads.train.memory import placed
 from heads.train.prepare import Prepared
 from heads.train.stack import Hiding
@@ -59,24 +60,24 @@ class Inputs:
         reduction = find_reduction(module, candidate, self._data)
         return candidate.layers, reduction, candidate.training.precision, deep
 
-    def find(self, module: HeadModule, candidate: Candidate) -> Input:
-        """What a head sees.
+    def find(self, module: HeadModule, candidate: Candidate, source: Source) -> Input:
+        """What a head sees of a source.
 
         Raises:
             UsageError: A speaker is not known whose own statistics are asked for.
             SerError: The cache is damaged.
         """
-        key = self.key(module, candidate)
+        key = (id(source), *self.key(module, candidate))
         if self._latest is None or key != self._key:
             self._latest = None  # before another one takes its place in memory
             release_freed_memory()
-            self._latest, self._key = self._make(module, candidate), key
+            self._latest, self._key = self._make(module, candidate, source), key
         return self._latest
 
-    def _make(self, module: HeadModule, candidate: Candidate) -> Input:
+    def _make(self, module: HeadModule, candidate: Candidate, source: Source) -> Input:
         data = self._data
         everyone = [*data.utterances, *data.views]
-        whole = load_frames(data.reader, everyone, candidate.layers)
+        whole = load_frames(source.reader, everyone, candidate.layers)
         reduction = find_reduction(module, candidate, data)
         frames = reduced(whole, reduction) if reduction else whole
         if self._standardise == "speaker":
@@ -93,9 +94,9 @@ def find_reduction(module: HeadModule, candidate: Candidate, data: Prepared) -> 
 
 
 def find_vectors(
-    module: HeadModule, candidate: Candidate, data: Prepared, standardise: str
+    module: HeadModule, candidate: Candidate, data: Prepared, standardise: str, source: Source
 ) -> npt.NDArray[np.float32]:
-    """[N, D], the one vector of each utterance that a head without epochs sees.
+    """[N, D], the one vector of each utterance that a head without epochs sees of a source.
 
     Raises:
         UsageError: A speaker is not known whose own statistics are asked for, or the head leaves
@@ -103,7 +104,7 @@ def find_vectors(
         SerError: The cache is damaged.
     """
     originals = replace(data, views=[])
-    frames = load_frames(data.reader, data.utterances, candidate.layers)
+    frames = load_frames(source.reader, data.utterances, candidate.layers)
     reduction = find_reduction(module, candidate, data)
     if reduction:
         frames = reduced(frames, reduction)

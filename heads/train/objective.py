@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,13 @@ from torch import Tensor
 from heads.concordance import ccc_loss
 from heads.dimensional_metrics import dimensional_scores, dimensional_tally
 from heads.labels import majority, smooth
-from heads.losses import Loss
+from heads.losses import Loss, class_weights, find_loss
 from heads.temperature import fit_temperatures, log_probabilities
+
+if TYPE_CHECKING:
+    from heads.dimensions import DimensionTargets
+    from heads.labels import ClassTargets
+    from heads.train.prepare import RunConfig
 
 Bools = npt.NDArray[np.bool_]
 Doubles = npt.NDArray[np.float64]
@@ -205,3 +210,34 @@ class Regress:
     def predictions(self, outputs: Tensor) -> Doubles:
         """Values on the annotators' scale."""
         return outputs.double().numpy() * self.deviation[:, None] + self.mean[:, None]
+
+
+def make_objective(
+    config: RunConfig,
+    targets: ClassTargets | DimensionTargets,
+    train: Bools,
+    view_of: npt.NDArray[np.int64],
+) -> Objective:
+    """What one model of each of F folds learns. A view has its utterance's target.
+
+    Args:
+        config: Names the loss; `auto` is not one.
+        targets: Of the N utterances.
+        train: [F, N + V].
+        view_of: [V], the position of the utterance that each is a view of.
+    """
+    values = np.concatenate([targets.values, targets.values[view_of]])
+    if config.target == "dimensions":
+        own = [targets.values[rows[: len(targets.values)]] for rows in train]
+        return Regress(
+            targets=values,
+            names=targets.names,
+            mean=np.array([np.nanmean(x, axis=0) for x in own]),
+            deviation=np.array([np.nanstd(x, axis=0) for x in own]),
+        )
+    return Classify(
+        targets=values,
+        weights=class_weights(config.class_weights, values, train),
+        loss=find_loss(config.loss),
+        smoothing=config.labels.smoothing,
+    )

@@ -17,12 +17,14 @@ from embedcache.corpora import label_order
 from embedcache.errors import UsageError, unknown_name
 from embedcache.utterance import Utterance
 from heads.dimensions import DimensionTargets, make_dimension_targets
+from heads.folded import FoldedReader
 from heads.labels import ClassTargets, LabelConfig, make_targets
 from heads.pool import FrameReader, corpora_of
 from heads.shared_classes import Counts, class_counts, make_shared_targets
 from heads.splits import Fold
 from heads.train.corpora import find_label_set, open_corpora
 from heads.train.folds import make_folds, require_examples
+from heads.train.leakage import Source, serve
 
 STANDARDISE = ("train", "speaker")
 TARGETS = ("emotion", "dimensions")
@@ -59,6 +61,7 @@ class RunConfig:
             dimensions it is concordance.
         class_weights: `none`, `balanced` or `effective`.
         settings: `--set` keys and values, for training or for a head.
+        allow_leakage: Whether an encoder may have been trained on what is tested.
         device: `auto`, `cpu` or `cuda`.
     """
 
@@ -82,6 +85,7 @@ class RunConfig:
     loss: str = "auto"
     class_weights: str = "none"
     settings: Mapping[str, str] = field(default_factory=dict)
+    allow_leakage: bool = False
     device: str = "auto"
 
     def __post_init__(self) -> None:
@@ -142,24 +146,47 @@ class RunConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """Utterances with targets and folds.
+
+    Attributes:
+        utterances: [N], those that are there and have a target.
+        corpora: [N], the corpus of each.
+        targets: What is to be learned of them.
+        folds: Who trains, validates and tests.
+        protocol: What `results.json` tells of how they were made.
+    """
+
+    utterances: list[Utterance]
+    corpora: list[str]
+    targets: ClassTargets | DimensionTargets
+    folds: list[Fold]
+    protocol: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
     """What all heads of a command share.
 
     Attributes:
-        reader: The open cache, or those of several corpora.
+        reader: The open cache, or those of several corpora or of the checkpoints of all folds.
+        sources: Which frames serve which folds.
         utterances: [N], those with frames and a target.
         targets: What is to be learned of them.
         folds: Who trains, validates and tests.
         protocol: What `results.json` tells of how they were made.
+        seen: What it tells of the data that the encoder was trained on.
         views: [V], augmented views of the utterances; they only ever train.
         view_of: [V], the position of the utterance that each is a view of.
     """
 
-    reader: FrameReader
+    reader: FrameReader | FoldedReader
+    sources: list[Source]
     utterances: list[Utterance]
     targets: ClassTargets | DimensionTargets
     folds: list[Fold]
     protocol: dict[str, Any] = field(default_factory=dict)
+    seen: dict[str, Any] | None = None
     views: list[Utterance] = field(default_factory=list)
     view_of: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
@@ -180,44 +207,72 @@ class Prepared:
 
 
 def prepare(config: RunConfig) -> Prepared:
-    """Open the caches, make targets and folds.
+    """Open the caches, make targets and folds, and find frames for each fold.
 
     Raises:
         UsageError: A cache, the labels or the protocol do not exist.
-        SerError: A cache is damaged or empty, or a fold shares what its protocol keeps apart.
+        SerError: A cache is damaged or empty, a fold shares what its protocol keeps apart, or an
+            encoder was trained on what a fold tests.
     """
     reader = open_corpora(config)
-    targets: ClassTargets | DimensionTargets
-    unshared: Counts = {}
-    if config.target == "dimensions":
-        targets = make_dimension_targets(reader.utterances)
-    else:
-        targets, unshared = _class_targets(config, reader)
-    for reason, count in targets.left_out.items():
-        _log.warning("%d of %d utterances left out: %s", count, len(reader.utterances), reason)
-    utterances = [reader.utterances[i] for i in targets.kept]
-    corpora = corpora_of(utterances, reader)
-    listed = [*reader.utterances, *reader.missing]
-    folds, told = make_folds(config, listed, utterances, corpora, targets)
-    require_examples(targets, folds)
-    if unshared:
-        told["classes_left_out"] = unshared
-    views, view_of = _training_views(config, reader, utterances, folds)
+    data = make_dataset(
+        config, reader.utterances, reader.missing, corpora_of(reader.utterances, reader)
+    )
+    served = serve(reader, data.utterances, data.corpora, data.folds, config.allow_leakage)
+    views, view_of = _training_views(config, reader, data.utterances, data.folds)
     return Prepared(
         reader=reader,
-        utterances=utterances,
-        targets=targets,
-        folds=folds,
-        protocol=told,
+        sources=served.sources,
+        utterances=data.utterances,
+        targets=data.targets,
+        folds=data.folds,
+        protocol=data.protocol | {"contamination": served.contamination},
+        seen=served.seen,
         views=views,
         view_of=view_of,
     )
 
 
-def _class_targets(config: RunConfig, reader: FrameReader) -> tuple[ClassTargets, Counts]:
+def make_dataset(
+    config: RunConfig,
+    there: Sequence[Utterance],
+    missing: Sequence[Utterance],
+    corpora: Sequence[str],
+) -> Dataset:
+    """Make targets and folds of what is there.
+
+    Args:
+        config: What is to be learned, and under which protocol.
+        there: Utterances that can be used; no views.
+        missing: Those that the corpora list and that cannot.
+        corpora: The corpus of each utterance that is there.
+
+    Raises:
+        UsageError: The labels or the protocol do not exist.
+        SerError: A fold shares what its protocol keeps apart, or lacks a class.
+    """
+    targets: ClassTargets | DimensionTargets
+    unshared: Counts = {}
+    if config.target == "dimensions":
+        targets = make_dimension_targets(there)
+    else:
+        targets, unshared = _class_targets(config, there, corpora)
+    for reason, count in targets.left_out.items():
+        _log.warning("%d of %d utterances left out: %s", count, len(there), reason)
+    utterances = [there[i] for i in targets.kept]
+    kept = [corpora[i] for i in targets.kept]
+    folds, told = make_folds(config, [*there, *missing], utterances, kept, targets)
+    require_examples(targets, folds)
+    if unshared:
+        told["classes_left_out"] = unshared
+    return Dataset(utterances=utterances, corpora=kept, targets=targets, folds=folds, protocol=told)
+
+
+def _class_targets(
+    config: RunConfig, utterances: Sequence[Utterance], corpora: Sequence[str]
+) -> tuple[ClassTargets, Counts]:
     """Targets, and the classes that are left out for training and test do not both have them."""
     everyone = [*config.corpora, *config.test_corpora]
-    corpora = corpora_of(reader.utterances, reader)
     order = [label for corpus in everyone for label in label_order(corpus)]
     classes: Mapping[str, str] | None = None
     if config.labels.label_set:
@@ -225,10 +280,10 @@ def _class_targets(config: RunConfig, reader: FrameReader) -> tuple[ClassTargets
     unshared: Counts = {}
     if config.protocol_name == "cross-corpus" and len(everyone) > 1:
         targets, unshared = make_shared_targets(
-            reader.utterances, corpora, config.test_corpora, config.labels, order, classes
+            utterances, corpora, config.test_corpora, config.labels, order, classes
         )
     else:
-        targets = make_targets(reader.utterances, config.labels, order, classes)
+        targets = make_targets(utterances, config.labels, order, classes)
     if unshared:
         told = ", ".join(f"{label} ({_counted(counts)})" for label, counts in unshared.items())
         _log.warning("classes that training and test do not both have are left out: %s", told)
@@ -244,7 +299,10 @@ def _class_targets(config: RunConfig, reader: FrameReader) -> tuple[ClassTargets
 
 
 def _training_views(
-    config: RunConfig, reader: FrameReader, utterances: Sequence[Utterance], folds: Sequence[Fold]
+    config: RunConfig,
+    reader: FrameReader | FoldedReader,
+    utterances: Sequence[Utterance],
+    folds: Sequence[Fold],
 ) -> tuple[list[Utterance], npt.NDArray[np.int64]]:
     """Views of the utterances that do not only test, and the position of each one's utterance."""
     seen = set().union(*(set(fold.train.tolist()) | set(fold.val.tolist()) for fold in folds))
@@ -267,7 +325,7 @@ def _training_views(
     return views, np.array([places[view.id] for view in views], np.int64)
 
 
-def choose_views(reader: FrameReader, asked: Sequence[str]) -> list[str]:
+def choose_views(reader: FrameReader | FoldedReader, asked: Sequence[str]) -> list[str]:
     """Names of the views to train with, of those that the cache holds.
 
     Raises:

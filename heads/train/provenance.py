@@ -71,6 +71,7 @@ def provenance(run: Finished, tested: npt.NDArray[np.int64]) -> dict[str, Any]:
                 "id": meta.encoder_id,
                 "trained": meta.trained,
                 "layers": list(meta.layers),
+                "seen": data.seen,
             },
             "layer": run.config.layer,
             "conditioning": meta.conditioning_steps,

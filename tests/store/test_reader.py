@@ -13,7 +13,7 @@ from embedcache.encoders import load_encoder
 from embedcache.errors import SerError, UsageError
 from embedcache.extract import extract
 from embedcache.request import ExtractConfig
-from embedcache.store.cache import find_cache
+from embedcache.store.cache import find_caches
 from embedcache.store.quantise import QuantisedFrames, dequantise, quantise
 from embedcache.store.reader import CacheReader
 from embedcache.store.verify import describe_faults, verify
@@ -298,16 +298,16 @@ def test_what_is_no_cache(tmp_path: Path) -> None:
 
 
 def test_find_cache_says_what_there_is(cache: Path, tmp_path: Path) -> None:
-    assert find_cache(tmp_path / "cache", "folder") == cache
+    assert find_caches(tmp_path / "cache", "folder", None) == [cache]
     with pytest.raises(UsageError, match="no cache of folder with encoder mfcc.*there are: random"):
-        find_cache(tmp_path / "cache", "folder", "mfcc")
+        find_caches(tmp_path / "cache", "folder", "mfcc")
     with pytest.raises(UsageError, match="no cache of urdu.*ser extract --corpus urdu"):
-        find_cache(tmp_path / "cache", "urdu")
+        find_caches(tmp_path / "cache", "urdu", None)
     extract(ExtractConfig(corpus="folder", root=write_clips(tmp_path / "clips", 12),
                           encoder="logmel", cache_dir=tmp_path / "cache"))  # fmt: skip
     with pytest.raises(UsageError, match="2 caches of folder fit; name one"):
-        find_cache(tmp_path / "cache", "folder")
-    assert find_cache(tmp_path / "cache", "folder", "random:wav2vec2-tiny") == cache
+        find_caches(tmp_path / "cache", "folder", None)
+    assert find_caches(tmp_path / "cache", "folder", "random:wav2vec2-tiny") == [cache]
 
 
 def test_no_lock_is_taken(cache: Path) -> None:

@@ -330,9 +330,7 @@ def test_caches_that_are_too_many_are_named(config, corpora_dir, planted, write_
         prepare(config(cache=[other]))
     twin = write_cache(tmp_path / "twin", *planted, corpus="manifest:one")
     again = corpora_dir / "manifest-one/logmel-0"
-    with pytest.raises(
-        UsageError, match=f"--cache {again} and {twin} both hold manifest:one; name"
-    ):
+    with pytest.raises(UsageError, match=f"{again} and {twin} both hold manifest:one; name"):
         prepare(config(cache=[again, twin]))
 
 

@@ -1,0 +1,292 @@
+"""`ser finetune`: audio and a pretrained encoder in, checkpoints out, one for each fold asked for.
+
+read the corpus -> decode all of it once -> targets and folds -> for each fold: encoder and head,
+epochs, a checkpoint
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from embedcache.audio.conditioning import check_conditioning
+from embedcache.corpora import read_corpus
+from embedcache.encoders import find_family, load_tunable
+from embedcache.errors import SerError, UsageError
+from embedcache.request import resolve_device
+from embedcache.seen import FoldOf, is_silent, seen_by_checkpoint, write_folds
+from embedcache.store.cache import hash_memory
+from embedcache.store.contents import identify
+from heads.finetune.checkpoint import (
+    describe_experiment,
+    folder_of,
+    is_there,
+    protocol_options,
+    what_is_seen,
+    write_checkpoint,
+)
+from heads.finetune.clips import Clips, listen
+from heads.finetune.epochs import Training
+from heads.finetune.network import build
+from heads.finetune.settings import ALL, FinetuneConfig, Schedule, parse_settings
+from heads.finetune.state import alone, load_state, save_state, state_file
+from heads.losses import find_loss
+from heads.models import HeadModule, load_head
+from heads.results import require_writable
+from heads.splits import Fold
+from heads.tensorboard import require_tensorboard, scalar_log
+from heads.train.objective import make_objective
+from heads.train.prepare import Dataset, make_dataset
+from heads.train.stack import Epoch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from embedcache.encoders import Tunable
+
+_SHOWN_REASONS = 10
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """All that the folds' trainings share.
+
+    Attributes:
+        config: What is asked for, with nothing left to `auto`.
+        schedule: How it goes, likewise.
+        module: The head.
+        head: Its configuration.
+        device: Of `torch`.
+        clips: [N].
+        contents: [N], content ids.
+        data: Targets and folds of the clips.
+        experiment: All that weights depend on, but for the fold.
+        folder: Of the checkpoint, or of those of all folds.
+    """
+
+    config: FinetuneConfig
+    schedule: Schedule
+    module: HeadModule
+    head: Any
+    device: str
+    clips: Clips
+    contents: Sequence[str]
+    data: Dataset
+    experiment: dict[str, Any]
+    folder: Path
+
+
+def finetune(config: FinetuneConfig) -> Path:
+    """Fine-tune, going on where an interrupted run of the same stopped; what is done is not redone.
+
+    Returns:
+        The checkpoint, or the folder of those of all folds: a valid `--encoder` either way.
+
+    Raises:
+        UsageError: Something was asked for that does not exist or cannot be.
+        SerError: The corpus cannot be read, a fold lacks a class, the loss diverged, or the disk
+            refused.
+    """
+    plan = _plan(config)
+    if not config.by_fold:
+        # All speakers but those that choose the epoch; nothing is left for testing.
+        first = plan.data.folds[0]
+        everyone = Fold(
+            train=np.sort(np.concatenate([first.train, first.test])),
+            val=first.val,
+            test=first.test[:0],
+        )
+        _train(plan, everyone, plan.folder, None)
+        return plan.folder
+    count = len(plan.data.folds)
+    if config.fold is not None and config.fold >= count:
+        raise UsageError(f"--fold {config.fold}: there are {count}; give 0 to {count - 1}")
+    write_folds(plan.folder, plan.folder.name, count)
+    chosen = range(count) if config.fold is None else [config.fold]
+    for number in chosen:
+        place = FoldOf(
+            name=plan.folder.name, fold=number, count=count, protocol=protocol_options(config)
+        )
+        _train(plan, plan.data.folds[number], plan.folder / f"fold{number}", place)
+    return plan.folder if config.all_folds else plan.folder / f"fold{config.fold}"
+
+
+def _plan(config: FinetuneConfig) -> _Plan:
+    if config.tensorboard:
+        require_tensorboard()
+    task = config.task
+    name = task.heads[0]
+    module = load_head(name)
+    if hasattr(module, "fit"):
+        raise UsageError(
+            f"--head {name} is not trained by gradients; give another, see `ser heads`"
+        )
+    schedule, head = parse_settings(task.settings, name, module)
+    config, schedule = _resolved(config, schedule)
+    find_family(config.encoder)
+    device = resolve_device(task.device)
+    if config.dtype == "float16" and device == "cpu":
+        raise UsageError("--dtype float16 is for GPUs; give bfloat16 or float32 on a CPU")
+    require_writable(config.checkpoint_dir)
+    corpus = read_corpus(task.corpus, config.root, generate=True)[: config.limit or None]
+    encoder = load_tunable(config.encoder, device, config.dtype)
+    _unfreeze(encoder, config, schedule)
+    check_conditioning(config.conditioning, encoder.spec.rate_hz)
+    contents, unreadable = identify(corpus, hash_memory(task.cache_dir, task.corpus))
+    readable = [one for one in corpus if one.key in contents]
+    clips, positions, faults = listen(readable, encoder, config.conditioning)
+    _tell_left_out({**{name: why for (name, _), why in unreadable.items()}, **faults})
+    if not positions:
+        raise SerError(f"no clip of {task.corpus} in {config.root} can be used")
+    there = [readable[i] for i in positions]
+    heard = {one.id for one in there}
+    missing = [one for one in corpus if one.id not in heard]
+    data = make_dataset(task, there, missing, [task.corpus] * len(there))
+    place = {one.id: i for i, one in enumerate(there)}
+    clips = clips.at([place[one.id] for one in data.utterances])
+    ids = [contents[one.key].id for one in data.utterances]
+    experiment = describe_experiment(config, schedule, head, encoder.spec, data, ids)
+    return _Plan(
+        config=config,
+        schedule=schedule,
+        module=module,
+        head=head,
+        device=device,
+        clips=clips,
+        contents=ids,
+        data=data,
+        experiment=experiment,
+        folder=folder_of(config, experiment),
+    )
+
+
+def _resolved(config: FinetuneConfig, schedule: Schedule) -> tuple[FinetuneConfig, Schedule]:
+    """The same with nothing left to `auto`.
+
+    Raises:
+        UsageError: The loss or what chooses the epoch is not one that the target has.
+    """
+    task = config.task
+    soft = task.labels.kind == "soft"
+    if task.target == "emotion":
+        if task.loss == "auto":
+            task = replace(task, loss="kl" if soft else "cross-entropy")
+        find_loss(task.loss)
+    usual = "ccc" if task.target == "dimensions" else ("loss" if soft else "ua")
+    if schedule.select == "auto":
+        schedule = replace(schedule, select=usual)
+    known = ("ccc", "loss") if task.target == "dimensions" else ("ua", "loss")
+    if schedule.select not in known:
+        raise UsageError(f"--set select={schedule.select}: give {' or '.join(known)}")
+    return replace(config, task=task), schedule
+
+
+def _unfreeze(encoder: Tunable, config: FinetuneConfig, schedule: Schedule) -> None:
+    blocks = encoder.depth if config.unfreeze == ALL else int(config.unfreeze)
+    encoder.unfreeze(blocks, config.unfreeze_cnn, masking=schedule.mask_time > 0)
+    if config.gradient_checkpointing:
+        encoder.checkpoint_gradients()
+
+
+def _tell_left_out(faults: dict[str, str]) -> None:
+    for reason, count in Counter(faults.values()).most_common(_SHOWN_REASONS):
+        name = next(name for name, why in faults.items() if why == reason)
+        more = f" and {count - 1} more" if count > 1 else ""
+        _log.warning("left out: %s%s: %s", name, more, reason)
+
+
+def _train(plan: _Plan, fold: Fold, folder: Path, place: FoldOf | None) -> None:
+    """Train one fold's network and write its checkpoint, unless that is there."""
+    if is_there(folder):
+        _log.info("%s is there already", folder)
+        return
+    config, told = plan.config, f"fold {place.fold}" if place else "all folds"
+    with alone(folder):
+        training = _training(plan, fold)
+        file = state_file(folder)
+        name = f"{plan.folder.name} {folder.name}"
+        if load_state(file, training, name):
+            at = training.progress
+            _log.info("%s goes on in epoch %d, after step %d", folder, at.epoch, at.step)
+        _tell_size(training, told)
+        started = time.perf_counter()
+        with _curves(config, plan.folder.name, folder) as tell:
+            training.run(lambda: save_state(file, training, name), tell)
+        base = seen_by_checkpoint(config.encoder)
+        if base is None and is_silent(config.encoder):
+            _log.warning(
+                "%s does not tell what it was trained on, so the new checkpoint cannot either",
+                config.encoder,
+            )
+        pretrained = bool(training.network.encoder.spec.trained)
+        seen = what_is_seen(
+            base, config, plan.data, plan.contents, fold, place, str(folder), pretrained
+        )
+        about = {"train_s": round(time.perf_counter() - started, 3), "device": plan.device}
+        write_checkpoint(folder, training, plan.experiment, seen, about)
+        file.unlink(missing_ok=True)
+    best = training.progress
+    _log.info("%s: best %s %.4f in epoch %d of %d; %s", told, plan.schedule.select,
+              abs(best.best_score[0]), best.best_epoch, len(best.history), folder)  # fmt: skip
+
+
+def _training(plan: _Plan, fold: Fold) -> Training:
+    config, task, data = plan.config, plan.config.task, plan.data
+    encoder = load_tunable(config.encoder, plan.device, config.dtype)
+    _unfreeze(encoder, config, plan.schedule)
+    train = np.zeros((1, len(data.utterances)), bool)
+    train[0, fold.train] = True
+    objective = make_objective(task, data.targets, train, np.zeros(0, np.int64))
+    outputs = data.targets.values.shape[1]
+    with torch.random.fork_rng():
+        network = build(
+            encoder,
+            plan.module,
+            plan.head,
+            outputs,
+            plan.clips.at(fold.train.tolist()),
+            plan.schedule,
+            task.seed,
+            plan.device,
+        )
+    return Training(network, plan.clips, objective, fold, plan.schedule, task.seed, plan.device)
+
+
+def _tell_size(training: Training, told: str) -> None:
+    encoder = sum(p.numel() for p in training.network.encoder.trained().values())
+    head = sum(p.numel() for p in training.network.head.parameters())
+    _log.info("%s: %s weights of the encoder are trained, and %s of the head", told,
+              f"{encoder:,}", f"{head:,}")  # fmt: skip
+
+
+@contextmanager
+def _curves(config: FinetuneConfig, name: str, folder: Path) -> Iterator[Callable[[Epoch], None]]:
+    """What is called with each epoch: it tells the log, and TensorBoard where that is asked for."""
+
+    def told(epoch: Epoch) -> None:
+        _log.info("%s epoch %d: loss %.4f, validation loss %.4f, score %.4f", folder.name,
+                  epoch.epoch, epoch.train_loss, epoch.val_loss, epoch.val_score)  # fmt: skip
+
+    if not config.tensorboard:
+        yield told
+        return
+    place = config.checkpoint_dir / "tensorboard" / name / folder.name
+    with scalar_log(place) as add:
+
+        def both(epoch: Epoch) -> None:
+            told(epoch)
+            values = {k: getattr(epoch, k) for k in ("train_loss", "val_loss", "val_score")}
+            add(epoch.epoch, values)
+
+        yield both
