@@ -2,7 +2,7 @@
 
 cache/<corpus>/files.json                  remembered hashes of audio files
 cache/<corpus>/<encoder>-<key>/meta.json          what made it: never changed, but for the fidelity
-                               encoder.json       what the encoder was trained on, where that is known
+                               encoder.json       what its encoder was trained on
                                utterances.jsonl   one utterance a line, and its content
                                skipped.jsonl      what was not encoded, and why
                                plans/             which contents go into which shard

@@ -205,16 +205,19 @@ class Training:
             for start in range(0, len(indices), size):
                 own, clips = indices[start : start + size], samples[start : start + size]
                 seeds = [self._seed, self.progress.epoch, self.progress.step, number, start]
-                loss = self._loss(own, clips, np.random.SeedSequence(seeds)) * (len(own) / total)
-                mean += float(loss.detach())
+                rng = np.random.default_rng(np.random.SeedSequence(seeds))
+                mean += self._loss(own, clips, len(own) / total, rng)
         return mean
 
     def _loss(
-        self, indices: Sequence[int], samples: list[Samples], seeds: np.random.SeedSequence
-    ) -> Tensor:
-        """Mean loss of some clips; its gradient is added to what is there."""
+        self,
+        indices: Sequence[int],
+        samples: list[Samples],
+        share: float,
+        rng: np.random.Generator,
+    ) -> float:
+        """A share of the mean loss of some clips; its gradient is added to what is there."""
         encoder, schedule = self.network.encoder, self._schedule
-        rng = np.random.default_rng(seeds)
         seed = int(rng.integers(2**62))
         torch.manual_seed(seed)  # of the dropout in the encoder
         self.network.generator.manual_seed(seed)
@@ -231,9 +234,9 @@ class Training:
             outputs = self.network.head(frames, mask)
             own = torch.ones(1, len(indices), device=outputs.device)
             losses, _ = self._batch_loss(outputs, np.array(indices), own)
-            loss = losses.sum()
+            loss = losses.sum() * share
             torch.autograd.backward(self.scaler.scale(loss))
-        return loss
+        return float(loss.detach())
 
     def _finish_epoch(self) -> Epoch:
         """Validate, keep what is better, go on to the next epoch."""

@@ -140,9 +140,10 @@ def make_optimiser(network: Network, schedule: Schedule) -> torch.optim.AdamW:
         below = encoder.depth - min(encoder.level(name), encoder.depth)
         key = schedule.lr * schedule.layer_decay**below, parameter.dim() > 1
         groups.setdefault(key, []).append(parameter)
-    for parameter in network.head.parameters():
+    for name, parameter in network.head.named_parameters():
         # A leading axis counts the models, of which there is one.
-        groups.setdefault((schedule.head_lr, parameter.dim() > 2), []).append(parameter)
+        decays = parameter.dim() > 2 and "bias" not in name
+        groups.setdefault((schedule.head_lr, decays), []).append(parameter)
     return torch.optim.AdamW(
         [
             {"params": own, "lr": lr, "peak": lr, "weight_decay": schedule.weight_decay * decays}

@@ -23,8 +23,8 @@ ALL = "all"
 
 def _limits() -> dict[str, tuple[Callable[[float], bool], str]]:
     """What each number of a schedule may be: a test, and in words."""
-    above = ("lr", "head_lr", "clip", "batch_seconds", "max_seconds", "epochs", "patience")
-    above += ("accumulate", "mask_time_span", "mask_features_span")
+    sizes = ("batch_seconds", "max_seconds", "accumulate", "mask_time_span", "mask_features_span")
+    above = ("lr", "head_lr", "clip", "epochs", "patience", *sizes)
     found: dict[str, tuple[Callable[[float], bool], str]] = {
         name: (lambda x: 0 < x < float("inf"), "a number above 0") for name in above
     }
