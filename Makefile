@@ -22,11 +22,13 @@ bench: $(VENV)/.installed-bench
 	$(BIN)/python -m benchmarks.extract
 	$(BIN)/python -m benchmarks.read
 	$(BIN)/python -m benchmarks.heads
+	$(BIN)/python -m benchmarks.finetune
 
 bench-gpu: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.gpu
 	$(BIN)/python -m benchmarks.heads --device cuda
 	$(BIN)/python -m benchmarks.heads --device cuda --whole
+	$(BIN)/python -m benchmarks.finetune --device cuda --steps 30 --batch-seconds 120 --dtypes float32,bfloat16,float16
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

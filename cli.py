@@ -263,6 +263,10 @@ def finetune(
         str, typer.Option(help="hard; majority or soft from annotators' votes.")
     ] = "hard",
     label_set: Annotated[str, typer.Option(help="The corpus's, such as iemocap-4.")] = "",
+    votes: Annotated[str, typer.Option(help="As of `ser train-head`.")] = "votes",
+    min_agreement: Annotated[float, typer.Option(help="As of `ser train-head`.")] = 0.0,
+    ties: Annotated[str, typer.Option(help="As of `ser train-head`.")] = "keep",
+    smoothing: Annotated[float, typer.Option(help="Share of a target spread evenly.")] = 0.0,
     rename: Annotated[
         list[str] | None, typer.Option("--map", help="OLD=NEW renames or merges emotions.")
     ] = None,
@@ -323,6 +327,10 @@ def finetune(
         labels=LabelConfig(
             kind=labels,
             label_set=label_set,
+            votes=votes,
+            min_agreement=min_agreement,
+            ties=ties,
+            smoothing=smoothing,
             rename=_pairs("--map", rename),
             drop=frozenset(drop or ()),
         ),

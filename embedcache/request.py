@@ -207,6 +207,11 @@ def find_or_create(config: ExtractConfig, spec: EncoderSpec) -> tuple[Path, stor
             "it has heard the speakers or clips that a head will be tested on cannot be checked",
             config.encoder,
         )
+    if seen and seen.conditioning not in (None, describe(config.conditioning)):
+        told = "--" + " --".join(seen.conditioning) if seen.conditioning else "no conditioning"
+        _log.warning(
+            "%s was fine-tuned on clips with %s, and is given others", config.encoder, told
+        )
     found = find_serving(config, parts)
     for place in _places(found[0] if found else _new_folder(config, parts)):
         with disk_errors(place):

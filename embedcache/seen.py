@@ -53,6 +53,8 @@ class Seen:
         base: The encoder that fine-tuning began with; empty where nothing is known of one.
         pretrained: Whether that was trained before; None where nothing is known of it.
         fold: Where it is one of a protocol's folds.
+        conditioning: What was done to clips after decoding, as a cache's key has it; None where
+            nothing is known of it.
     """
 
     corpora: tuple[str, ...] = ()
@@ -62,6 +64,7 @@ class Seen:
     base: str = ""
     pretrained: bool | None = None
     fold: FoldOf | None = None
+    conditioning: dict[str, Any] | None = None
 
     def __or__(self, other: Seen) -> Seen:
         """Both; weights that were trained further have seen what they were trained on before."""

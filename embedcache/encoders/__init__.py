@@ -116,7 +116,10 @@ class EncoderSpec:
 class Listener(Protocol):
     """What clips are made ready for."""
 
-    spec: EncoderSpec
+    @property
+    def spec(self) -> EncoderSpec:
+        """What the encoder is."""
+        ...
 
     def prepare(self, clip: Samples) -> Samples:
         """What is done to a whole clip before it is cut into windows or padded: [samples]."""

@@ -10,6 +10,7 @@ Letters: B clips, T frames, D dimension, N blocks.
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -40,11 +41,29 @@ Bools = npt.NDArray[np.bool_]
 _FRONT = ("feature_extractor.", "feature_projection.", "conv1.", "conv2.")
 
 
+@dataclass(frozen=True, slots=True)
+class Ear:
+    """What clips are made ready for; it holds no weights.
+
+    Attributes:
+        spec: Of the encoder.
+        heard: What stands between samples and the model.
+    """
+
+    spec: EncoderSpec
+    heard: Input
+
+    def prepare(self, clip: Samples) -> Samples:
+        """A whole clip as the checkpoint's feature extractor scales it."""
+        return self.heard.prepare(clip)
+
+
 class Tunable:
     """An encoder to be trained further; at first all of it is frozen.
 
     Attributes:
         spec: What it is, before it is trained.
+        ear: What clips are prepared for.
         depth: Number of blocks (N).
         masked_dim: Values of what `hidden_dims` hides: the width of frames before the first block,
             or the mel bands where the encoder hears those.
@@ -70,6 +89,7 @@ class Tunable:
             norm_behind: Whether a norm follows the last block.
         """
         self.spec, self._source, self._input, self._padding = spec, source, heard, padding
+        self.ear = Ear(spec, heard)
         self._model, self._device, self._norm_behind = source.model, device, norm_behind
         self.depth = depth(source.model)
         self._first = self.depth  # position of the first block that is trained
@@ -140,10 +160,6 @@ class Tunable:
 
         for block in list(blocks_of(self._model))[self._first :]:
             block.forward = partial(checkpoint, block.forward, use_reentrant=False)
-
-    def prepare(self, clip: Samples) -> Samples:
-        """A whole clip as the checkpoint's feature extractor scales it."""
-        return self._input.prepare(clip)
 
     @contextmanager
     def frames(

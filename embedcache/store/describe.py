@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from embedcache.errors import SerError
+from embedcache.seen import seen_by_cache
 from embedcache.store.cache import Meta, list_caches, read_meta, read_skipped
 from embedcache.store.inventory import take_inventory
 from embedcache.store.reader import CacheReader
@@ -36,6 +37,7 @@ def describe(folder: Path) -> str:
     facts = {
         "corpus": meta.corpus,
         "encoder": f"{meta.encoder_id} ({weights}), {meta.dim} values at {meta.frame_hz:g} Hz",
+        "trained on": _trained_on(folder, meta),
         "layers": f"{', '.join(meta.layers)} (last is {meta.last})",
         "computed in": f"{meta.parts.compute_dtype}, stored in {meta.parts.store_dtype}",
         "audio": " + ".join(meta.conditioning_steps) or "as it is",
@@ -52,6 +54,21 @@ def describe(folder: Path) -> str:
     lines = [f"{name:<12}{value}" for name, value in facts.items()]
     lines += [f"{'skipped':<12}{count}: {reason}" for reason, count in reasons.most_common()]
     return "\n".join(lines)
+
+
+def _trained_on(folder: Path, meta: Meta) -> str:
+    """What the encoder has seen, as far as it is known."""
+    seen, silent = seen_by_cache(folder, meta.encoder_id)
+    if seen is None:
+        return "not known: its folder does not tell" if silent else "nothing that is known of"
+    if not seen.corpora:
+        return "nothing beyond what it began with"
+    told = ", ".join(seen.corpora)
+    if seen.speakers or seen.contents:
+        told += f": {len(seen.speakers)} speakers, {len(seen.contents)} recordings"
+    if seen.fold:
+        told += f"; all but the test part of fold {seen.fold.fold} of {seen.fold.count}"
+    return f"{told} ({seen.fold.protocol})" if seen.fold else f"{told} ({seen.source})"
 
 
 def _fidelity(meta: Meta) -> str:

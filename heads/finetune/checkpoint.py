@@ -27,6 +27,7 @@ from embedcache.audio.conditioning import describe
 from embedcache.errors import disk_errors
 from embedcache.seen import CHECKPOINT_FILE, FoldOf, Seen, write_checkpoint_record
 from embedcache.store.cache import slug
+from heads.labels import LabelConfig
 
 if TYPE_CHECKING:
     from embedcache.encoders import EncoderSpec
@@ -90,6 +91,10 @@ def protocol_options(config: FinetuneConfig) -> str:
         told.append(f"--labels {labels.kind}")
     if labels.label_set:
         told.append(f"--label-set {labels.label_set}")
+    plain = LabelConfig()
+    for name in ("votes", "min_agreement", "ties"):
+        if getattr(labels, name) != getattr(plain, name):
+            told.append(f"--{name.replace('_', '-')} {getattr(labels, name)}")
     told += [f"--map {old}={new}" for old, new in labels.rename.items()]
     told += [f"--drop {label}" for label in sorted(labels.drop)]
     return " ".join(told)
@@ -175,6 +180,7 @@ def what_is_seen(
         base=config.encoder,
         pretrained=pretrained if base is None or base.pretrained is None else base.pretrained,
         fold=place,
+        conditioning=describe(config.conditioning),
     )
     return base | own if base else own
 

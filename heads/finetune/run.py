@@ -143,9 +143,11 @@ def _plan(config: FinetuneConfig) -> _Plan:
     encoder = load_tunable(config.encoder, device, config.dtype)
     _unfreeze(encoder, config, schedule)
     check_conditioning(config.conditioning, encoder.spec.rate_hz)
+    if not encoder.spec.frame_count(round(schedule.max_seconds * encoder.spec.rate_hz)):
+        raise UsageError(f"--set max_seconds={schedule.max_seconds:g}: that is less than a frame")
     contents, unreadable = identify(corpus, hash_memory(task.cache_dir, task.corpus))
     readable = [one for one in corpus if one.key in contents]
-    clips, positions, faults = listen(readable, encoder, config.conditioning)
+    clips, positions, faults = listen(readable, encoder.ear, config.conditioning)
     _tell_left_out({**{name: why for (name, _), why in unreadable.items()}, **faults})
     if not positions:
         raise SerError(f"no clip of {task.corpus} in {config.root} can be used")
@@ -212,7 +214,7 @@ def _train(plan: _Plan, fold: Fold, folder: Path, place: FoldOf | None) -> None:
         _log.info("%s is there already", folder)
         return
     config, told = plan.config, f"fold {place.fold}" if place else "all folds"
-    with alone(folder):
+    with alone(folder), torch.random.fork_rng():
         training = _training(plan, fold)
         file = state_file(folder)
         name = f"{plan.folder.name} {folder.name}"
@@ -249,17 +251,16 @@ def _training(plan: _Plan, fold: Fold) -> Training:
     train[0, fold.train] = True
     objective = make_objective(task, data.targets, train, np.zeros(0, np.int64))
     outputs = data.targets.values.shape[1]
-    with torch.random.fork_rng():
-        network = build(
-            encoder,
-            plan.module,
-            plan.head,
-            outputs,
-            plan.clips.at(fold.train.tolist()),
-            plan.schedule,
-            task.seed,
-            plan.device,
-        )
+    network = build(
+        encoder,
+        plan.module,
+        plan.head,
+        outputs,
+        plan.clips.at(fold.train.tolist()),
+        plan.schedule,
+        task.seed,
+        plan.device,
+    )
     return Training(network, plan.clips, objective, fold, plan.schedule, task.seed, plan.device)
 
 

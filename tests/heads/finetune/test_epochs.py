@@ -29,7 +29,7 @@ SCHEDULE = Schedule(
 @pytest.fixture(scope="module")
 def heard(tones):
     encoder = load_tunable("random:wav2vec2-tiny", "cpu", "auto")
-    return listen(read_corpus("folder", tones), encoder, Conditioning())[0]
+    return listen(read_corpus("folder", tones), encoder.ear, Conditioning())[0]
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from heads.models import load_head
 @pytest.fixture(scope="module")
 def heard(tones):
     encoder = load_tunable("random:wav2vec2-tiny", "cpu", "auto")
-    return listen(read_corpus("folder", tones), encoder, Conditioning())[0]
+    return listen(read_corpus("folder", tones), encoder.ear, Conditioning())[0]
 
 
 def make(heard, schedule, blocks=2, front=False, name="attention"):
