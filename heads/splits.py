@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Indices = npt.NDArray[np.int64]
 
 DEFAULT_FOLDS = 5
+INNER_FOLDS, INNER_SEED = 5, 0  # of the cross-validation inside a training part
 EVERY_SPEAKER = "speakers"  # --folds speakers: leave one speaker out
 _SPLITTABLE = ("speaker", "session", "sentence", "random")
 

@@ -22,11 +22,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import cho_factor, cho_solve
 
-from embedcache.errors import SerError
 from heads.dimensional_metrics import dimensional_scores, dimensional_tally
 from heads.models._columns import standardised
 from heads.models._cores import one_core_each
-from heads.splits import inner_parts
+from heads.splits import INNER_FOLDS, INNER_SEED, inner_parts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,8 +35,6 @@ Indices = npt.NDArray[np.int64]
 
 GRID = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 """What C is chosen from, times 1 / D: a standardised vector's squared length is D."""
-INNER_FOLDS = 5
-SEED = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +86,8 @@ def fit_ridge(
 
     Shape:
         vectors: [N, D], targets: [N, E], speakers: [N].
-
-    Raises:
-        SerError: A vector holds what is no number.
     """
     everyone = np.union1d(train, val)
-    broken = everyone[~np.isfinite(vectors[everyone]).all(axis=1)]
-    if broken.size:
-        raise SerError(
-            f"the vector of utterance {broken[0]} holds NaN or infinity; run `ser cache verify`"
-        )
     candidates = (c,) if c else tuple(factor / vectors.shape[1] for factor in GRID)
     with one_core_each():
         parts = [
@@ -162,7 +151,7 @@ def _out_of_fold(
     """For each C, values by models that did not hear the speaker: [G, N]."""
     found = np.zeros((len(candidates), len(values)))
     strata = ["+" if above else "-" for above in values > np.median(values)]
-    for held in inner_parts(strata, speakers, INNER_FOLDS, SEED):
+    for held in inner_parts(strata, speakers, INNER_FOLDS, INNER_SEED):
         rest = np.setdiff1d(np.arange(len(values)), held)
         seen, mean, scale = standardised(vectors[rest])
         offset = values[rest].mean()

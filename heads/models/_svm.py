@@ -26,7 +26,7 @@ from heads.models._columns import standardised
 from heads.models._cores import one_core_each
 from heads.models._one_vs_rest import fit_margins
 from heads.models._squared_hinge import multiplier
-from heads.splits import inner_parts
+from heads.splits import INNER_FOLDS, INNER_SEED, inner_parts
 from heads.temperature import fit_temperature
 
 if TYPE_CHECKING:
@@ -38,8 +38,6 @@ Indices = npt.NDArray[np.int64]
 GRID = (0.03, 0.1, 0.3, 1.0, 3.0)
 """What the SVM's C is chosen from, times 1 / D: a standardised vector's squared length is D, and
 with it grows what a C does."""
-INNER_FOLDS = 5
-SEED = 0
 _MEMORY = 2e9  # bytes that inner folds may take which are fitted side by side
 _COLDEST, _HOTTEST = 1e-2, 1e3  # margins are far from the scale of logits
 
@@ -137,15 +135,10 @@ def fit_svm(
         vectors: [N, D]. targets: [N, C]. speakers: [N].
 
     Raises:
-        SerError: A class has no example, or a vector holds what is no number.
+        SerError: A class has no example.
     """
     everyone = np.union1d(train, val)
     _require_examples(targets[everyone], labels)
-    broken = everyone[~np.isfinite(vectors[everyone]).all(axis=1)]
-    if broken.size:
-        raise SerError(
-            f"the vector of utterance {broken[0]} holds NaN or infinity; run `ser cache verify`"
-        )
     candidates = (c,) if c else tuple(factor / vectors.shape[1] for factor in GRID)
     with one_core_each():
         margins = _out_of_fold(
@@ -197,7 +190,7 @@ def _out_of_fold(
     """
     found = np.zeros((len(candidates), *targets.shape))
     strata = [str(label) for label in targets.argmax(axis=1)]
-    parts = inner_parts(strata, speakers, INNER_FOLDS, SEED)
+    parts = inner_parts(strata, speakers, INNER_FOLDS, INNER_SEED)
 
     def predict(held: Indices) -> None:
         rest = np.setdiff1d(np.arange(len(targets)), held)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedcache.allocator import release_freed_memory
-from embedcache.errors import UsageError
+from embedcache.errors import SerError, UsageError
 from heads.data import FrameSet, load_frames, moments, reduced, speaker_scale
 from heads.models import HeadModule, Reduction
 from heads.train.candidates import Candidate
@@ -101,7 +101,7 @@ def find_vectors(
     Raises:
         UsageError: A speaker is not known whose own statistics are asked for, or the head leaves
             an utterance more than one frame.
-        SerError: The cache is damaged.
+        SerError: The cache is damaged, or a vector holds what is no number.
     """
     originals = replace(data, views=[])
     frames = load_frames(source.reader, data.utterances, candidate.layers)
@@ -115,7 +115,14 @@ def find_vectors(
             "a head without epochs is fitted to one vector of each utterance, and its reducer "
             f"leaves {frames.lengths.max()} frames of one; let it give [1, D']"
         )
-    return np.concatenate([frames.read(i) for i in range(len(frames.lengths))])
+    vectors = np.concatenate([frames.read(i) for i in range(len(frames.lengths))])
+    broken = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+    if broken.size:
+        raise SerError(
+            f"the vector of utterance {data.utterances[broken[0]].id} holds NaN or infinity; run "
+            "`ser cache verify`"
+        )
+    return vectors
 
 
 def _by_speaker(frames: FrameSet, data: Prepared) -> FrameSet:

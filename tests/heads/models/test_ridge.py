@@ -8,7 +8,6 @@ from sklearn.linear_model import Ridge as Reference
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from embedcache.errors import SerError
 from heads.dimensional_metrics import dimensional_scores, dimensional_tally
 from heads.models._ridge import GRID, fit_ridge, solve
 from heads.splits import inner_parts
@@ -96,14 +95,11 @@ def test_test_utterances_do_not_matter():
     np.testing.assert_array_equal(found.coef, again.coef)
 
 
-def test_a_column_that_does_not_vary_and_a_broken_vector():
+def test_a_column_that_does_not_vary():
     vectors, values, speakers = planted()
     vectors[:, 3] = 7.25
     found = fit_ridge(vectors, values, speakers, np.arange(80), np.zeros(0, np.int64))
     assert np.isfinite(found.predict(vectors)).all()
-    vectors[17, 2] = np.inf
-    with pytest.raises(SerError, match="the vector of utterance 17 holds NaN or infinity"):
-        fit_ridge(vectors, values, speakers, np.arange(80), np.zeros(0, np.int64))
 
 
 def test_inner_folds_hear_neither_the_speaker_nor_the_scale_of_what_they_predict():
