@@ -33,20 +33,20 @@ class _Model:
 
     Attributes:
         fold: Its number.
-        candidate: Position among the candidates.
+        position: Of its candidate among all.
         seed: Of its weights and dropout.
-        config: The candidate.
+        candidate: How it is trained.
     """
 
     fold: int
-    candidate: int
+    position: int
     seed: int
-    config: Candidate
+    candidate: Candidate
 
     @property
     def name(self) -> str:
         """What a message calls it."""
-        told = map("=".join, self.config.told.items())
+        told = map("=".join, self.candidate.told.items())
         return ", ".join([f"fold {self.fold}, seed {self.seed}", *told])
 
 
@@ -142,7 +142,7 @@ def _fit_parts(common: _Common, models: Sequence[_Model], task: Task, told: str)
 
 def _fit_stack(common: _Common, models: Sequence[_Model], task: Task, told: str) -> list[Member]:
     seen, device = common.seen, common.device
-    configs = [model.config for model in models]
+    configs = [model.candidate for model in models]
     stack = Stack(
         generators=[
             torch.Generator(device).manual_seed(model.seed * 1_000_003 + model.fold)
@@ -164,7 +164,7 @@ def _fit_stack(common: _Common, models: Sequence[_Model], task: Task, told: str)
         Member(
             fold=model.fold,
             seed=model.seed,
-            candidate=model.candidate,
+            candidate=model.position,
             score=trained.val_score[k],
             state=_unscaled({n: t[k : k + 1] for n, t in trained.state.items()}, seen.frames),
             history=[epoch for epoch in trained.history if epoch.model == k],

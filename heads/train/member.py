@@ -20,12 +20,12 @@ class Member:
         fold: Its number.
         seed: Of its weights and dropout.
         candidate: Position among the candidates.
-        score: What its best epoch was chosen by on validation, the larger the better; -inf where it
-            diverged before its first.
+        score: What its best epoch was chosen by on validation, or a baseline's setting inside its
+            training part, the larger the better; -inf where it diverged before its first epoch.
         state: Its weights, as a stack of one.
         history: Its epochs.
-        predictions: [N, O], probabilities or values, for what validates and tests it; NaN for all
-            others.
+        predictions: [N, O], probabilities or values, for what validates and tests it at least; else
+            perhaps NaN.
         temperature: That its logits would be divided by to be calibrated on its validation part; 1
             where that part has trained it, and for values.
         output_scale: What its outputs are multiplied by, and what is then added, to be values on

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from heads.metrics import sum_by
+
+if TYPE_CHECKING:
+    from heads.train.member import Member
+    from heads.train.prepare import Prepared
 
 Array = npt.NDArray[np.float64]
 
@@ -36,6 +40,30 @@ class OutOfFold:
     folds: npt.NDArray[np.int64]
     speakers: Sequence[str | None]
     temperatures: Array
+
+
+def pool_folds(
+    data: Prepared, members: Sequence[Member], seeds: Sequence[int]
+) -> tuple[OutOfFold, npt.NDArray[np.int64]]:
+    """Each utterance's prediction by the model that did not see it, and which are tested at all."""
+    targets = data.targets.values
+    folds = np.full(len(targets), -1)
+    predicted = np.zeros((len(seeds), *targets.shape))
+    temperatures = np.ones((len(seeds), len(targets)))
+    for member in members:
+        test = data.folds[member.fold].test
+        folds[test] = member.fold
+        predicted[seeds.index(member.seed), test] = member.predictions[test]
+        temperatures[seeds.index(member.seed), test] = member.temperature
+    tested = np.flatnonzero(folds >= 0)
+    found = OutOfFold(
+        predictions=predicted[:, tested],
+        targets=targets[tested],
+        folds=folds[tested],
+        speakers=[data.utterances[i].speaker for i in tested],
+        temperatures=temperatures[:, tested],
+    )
+    return found, tested
 
 
 def over_speakers(

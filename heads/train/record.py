@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import torch
 
@@ -15,7 +13,7 @@ from heads.results import NewRun
 from heads.train.evaluate import evaluate
 from heads.train.evaluate_dimensions import evaluate_dimensions
 from heads.train.member import Member
-from heads.train.out_of_fold import OutOfFold
+from heads.train.out_of_fold import OutOfFold, pool_folds
 from heads.train.provenance import Finished, provenance
 from heads.train.stack import Epoch
 
@@ -23,7 +21,7 @@ from heads.train.stack import Epoch
 def record(run: Finished) -> NewRun:
     """Everything that goes into the run's folder, but the pictures."""
     seeds = list(dict.fromkeys(member.seed for member in run.members))
-    out_of_fold, tested = _out_of_fold(run, seeds)
+    out_of_fold, tested = pool_folds(run.data, run.members, seeds)
     utterances = [run.data.utterances[i] for i in tested]
     results = provenance(run, tested)
     names = run.data.targets.names
@@ -41,28 +39,6 @@ def record(run: Finished) -> NewRun:
         model=_model(run),
         pictures={},
     )
-
-
-def _out_of_fold(run: Finished, seeds: Sequence[int]) -> tuple[OutOfFold, npt.NDArray[np.int64]]:
-    """Each utterance's prediction by the model that did not see it, and which are tested at all."""
-    targets = run.data.targets.values
-    folds = np.full(len(targets), -1)
-    predicted = np.zeros((len(seeds), *targets.shape))
-    temperatures = np.ones((len(seeds), len(targets)))
-    for member in run.members:
-        test = run.data.folds[member.fold].test
-        folds[test] = member.fold
-        predicted[seeds.index(member.seed), test] = member.predictions[test]
-        temperatures[seeds.index(member.seed), test] = member.temperature
-    tested = np.flatnonzero(folds >= 0)
-    predictions = OutOfFold(
-        predictions=predicted[:, tested],
-        targets=targets[tested],
-        folds=folds[tested],
-        speakers=[run.data.utterances[i].speaker for i in tested],
-        temperatures=temperatures[:, tested],
-    )
-    return predictions, tested
 
 
 def _prediction_table(

@@ -101,11 +101,11 @@ def test_an_input_that_comes_again_is_the_same_as_before(run_config):
     data = prepare(run_config())
     module = load_head("attention")
     first, second = (make_candidates({}, module, [(layer,)], "ua")[0] for layer in ("0", "1"))
-    inputs = Inputs(data, "train", "cpu")
-    once = inputs.find(module, first)
-    assert inputs.find(module, first) is once
-    assert inputs.find(module, second) is not once
-    again = inputs.find(module, first)
+    inputs, (source,) = Inputs(data, "train", "cpu"), data.sources
+    once = inputs.find(module, first, source)
+    assert inputs.find(module, first, source) is once
+    assert inputs.find(module, second, source) is not once
+    again = inputs.find(module, first, source)
     assert again is not once
     np.testing.assert_array_equal(again.mean, once.mean)
     np.testing.assert_array_equal(again.frames.read(3), once.frames.read(3))
