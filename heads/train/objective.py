@@ -40,6 +40,11 @@ class Objective(Protocol):
         ...
 
     @property
+    def divisible(self) -> bool:
+        """Whether a batch's loss is the mean of those of its utterances."""
+        ...
+
+    @property
     def score(self) -> str:
         """Name of what models are chosen by, the larger the better."""
         ...
@@ -84,6 +89,11 @@ class Classify:
     weights: Doubles
     loss: Loss
     smoothing: float = 0.0
+
+    @property
+    def divisible(self) -> bool:
+        """It is."""
+        return True
 
     @property
     def score(self) -> str:
@@ -158,6 +168,11 @@ class Regress:
     names: Sequence[str]
     mean: Doubles
     deviation: Doubles
+
+    @property
+    def divisible(self) -> bool:
+        """Concordance is of all utterances of a batch."""
+        return False
 
     @property
     def score(self) -> str:

@@ -10,6 +10,7 @@ Letters: K models, N utterances, V views, O outputs (classes or emotional dimens
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from heads.train.settings import TrainConfig
 
 Bools = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.int64]
 Doubles = npt.NDArray[np.float64]
 
 
@@ -167,12 +169,15 @@ def train_stack(
     for epoch in bar:
         head.train()
         ours = task.at(alive)
-        batches = training_batches(frames.lengths[pooled], common.batch_size, rng)
-        outputs_of = (
-            (indices, _training_outputs(head, frames, indices, common, mask_rng, device, hiding))
-            for indices in (pooled[batch] for batch in batches)
-        )
-        train_loss = _train_epoch(outputs_of, ours, optimiser, device)
+        batches = [
+            pooled[batch]
+            for batch in training_batches(frames.lengths[pooled], common.batch_size, rng)
+        ]
+        outputs_of = partial(
+            _training_outputs, head, frames, config=common, rng=mask_rng, device=device,
+            hiding=hiding,
+        )  # fmt: skip
+        train_loss = _train_epoch(batches, outputs_of, ours, optimiser, frames, device)
         outputs = predict(head, head.state_dict(), originals, ours.val, common.batch_size, device)
         val_loss, val_score = ours.objective.validate(outputs, ours.val)
         numbers = np.isfinite(train_loss + val_loss)
@@ -226,8 +231,8 @@ def predict(
     outputs = torch.full((*wanted.shape, 1), torch.nan)
     for rows in _neighbours_alike(wanted):
         chosen = np.flatnonzero(wanted[rows.start])
-        for batch in reading_batches(frames.lengths[chosen], batch_size):
-            indices = chosen[batch]
+        batches = reading_batches(frames.lengths[chosen], batch_size)
+        for indices in (part for batch in batches for part in frames.parts(chosen[batch], device)):
             found = run_some(head, state, rows, *frames.batch(indices.tolist(), device)).cpu()
             if outputs.shape[2] != found.shape[2]:
                 outputs = outputs.repeat(1, 1, found.shape[2])
@@ -243,22 +248,27 @@ def _neighbours_alike(wanted: Bools) -> list[slice]:
 
 
 def _train_epoch(
-    outputs_of: Iterable[tuple[npt.NDArray[np.int64], Tensor]],
+    batches: Iterable[Indices],
+    outputs_of: Callable[[Indices], Tensor],
     task: Task,
     optimiser: StackedAdamW,
+    frames: FrameSet,
     device: str,
 ) -> Doubles:
     """One pass over all utterances that train any model; mean loss of each model."""
     batch_loss = task.objective.batch_loss(device)
     trains = torch.from_numpy(task.train).to(device, torch.float32)
     total, counted = torch.zeros(2, len(task.train), dtype=torch.float64, device=device)
-    for indices, outputs in outputs_of:
-        own = trains[:, indices]  # [K, B]
-        losses, weights = batch_loss(outputs, indices, own)
-        torch.autograd.backward(losses.sum())
+    for batch in batches:
+        parts = frames.parts(batch, device) if task.objective.divisible else [batch]
+        count = trains[:, batch].sum(dim=1)
+        for indices in parts:
+            losses, weights = batch_loss(outputs_of(indices), indices, trains[:, indices])
+            share = weights / count.clamp_min(1) if len(parts) > 1 else 1.0
+            torch.autograd.backward((losses * share).sum())
+            total += losses.detach() * weights
+            counted += weights
         optimiser.step()
-        total += losses.detach() * weights
-        counted += weights
     mean: Doubles = (total / counted).cpu().numpy()
     return mean
 
@@ -266,7 +276,7 @@ def _train_epoch(
 def _training_outputs(
     head: nn.Module,
     frames: FrameSet,
-    indices: npt.NDArray[np.int64],
+    indices: Indices,
     config: TrainConfig,
     rng: np.random.Generator,
     device: str,

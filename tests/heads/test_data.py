@@ -246,3 +246,20 @@ def test_long_batches_have_few_shapes_and_the_same_frames(held):
         assert padded.isfinite().all()
         shapes.add(padded.shape[1])
     assert shapes == {*range(1, 33), 64, 96, 128, 160}
+
+
+@given(lengths=st.lists(st.integers(1, 50), min_size=1, max_size=40), limit=st.integers(1, 2000))
+def test_parts_of_a_batch_hold_each_clip_once_and_few_values(lengths, limit):
+    frames = frame_set([np.zeros((n, 3), np.float32) for n in lengths])
+    indices = np.random.default_rng(0).permutation(len(lengths))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("heads.data._LARGEST", limit)
+        parts = frames.parts(indices, "cpu")
+        assert [p.tolist() for p in frames.parts(indices, "cuda")] == [indices.tolist()]
+    assert sorted(np.concatenate(parts).tolist()) == sorted(indices.tolist())
+    sizes = [len(part) * max(lengths[i] for i in part) * 3 for part in parts]
+    assert all(size <= limit or len(part) == 1 for size, part in zip(sizes, parts, strict=True)
+               if len(parts) > 1)  # fmt: skip
+    if len(parts) == 1:  # as it was
+        assert parts[0].tolist() == indices.tolist()
+        assert len(lengths) == 1 or len(lengths) * max(lengths) * 3 <= limit

@@ -190,6 +190,22 @@ def test_it_learns_what_is_plain_to_see():
 # Early stopping and history
 
 
+@pytest.mark.parametrize("limit", [1, 40, 100])
+def test_batches_train_alike_in_whatever_parts_they_are_worked_on(monkeypatch, limit):
+    """Models whose own utterances lie in few parts of a batch among them; without dropout."""
+    task = make_task(where((0, 30), (0, 9), (20, 24)), where((30, 40), (30, 40), (30, 40)))
+    weights = np.array([[0.5, 1.0, 2.0]] * 3)
+    task = learning(task, weights=weights)
+    whole = train(task, [1, 2, 3], dropout=0.0)
+    monkeypatch.setattr("heads.data._LARGEST", limit)
+    assert len(FRAMES.parts(np.arange(8), "cpu")) > 1
+    parts = train(task, [1, 2, 3], dropout=0.0)
+    for name, tensor in whole.state.items():
+        torch.testing.assert_close(parts.state[name], tensor, rtol=1e-4, atol=1e-5)
+    for ours, theirs in zip(parts.history, whole.history, strict=True):
+        assert ours.train_loss == pytest.approx(theirs.train_loss, rel=1e-4)
+
+
 @pytest.mark.parametrize("select", ["ua", "loss"])
 def test_the_weights_are_those_of_the_best_epoch(select):
     task = make_task(where((0, 25), (10, 35), (20, 45)), where((25, 45), (35, 45), (0, 20)))
