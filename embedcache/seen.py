@@ -49,6 +49,8 @@ class Seen:
         corpora: Their names.
         speakers: Names of speakers; none where they are not known.
         contents: Content ids of recordings; none where they are not known.
+        unlisted: Corpora of which only the name is known, so that any speaker and recording of
+            theirs may be among it: all of them where neither speakers nor contents are given.
         source: Where this is known from: a checkpoint's name, or an address.
         base: The encoder that fine-tuning began with; empty where nothing is known of one.
         pretrained: Whether that was trained before; None where nothing is known of it.
@@ -60,11 +62,16 @@ class Seen:
     corpora: tuple[str, ...] = ()
     speakers: tuple[str, ...] = ()
     contents: tuple[str, ...] = ()
+    unlisted: tuple[str, ...] = ()
     source: str = ""
     base: str = ""
     pretrained: bool | None = None
     fold: FoldOf | None = None
     conditioning: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        if not (self.speakers or self.contents):
+            object.__setattr__(self, "unlisted", self.corpora)
 
     def __or__(self, other: Seen) -> Seen:
         """Both; weights that were trained further have seen what they were trained on before."""
@@ -73,6 +80,7 @@ class Seen:
             corpora=_union(self.corpora, other.corpora),
             speakers=_union(self.speakers, other.speakers),
             contents=_union(self.contents, other.contents),
+            unlisted=_union(self.unlisted, other.unlisted),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -175,7 +183,12 @@ def encoders_of(encoder_id: str) -> list[str]:
     file = folder / FOLDS_FILE
     if not file.is_file():
         return [encoder_id]
-    count = _load(file)["count"]
+    count = _load(file).get("count")
+    if not isinstance(count, int) or count < 1:
+        raise SerError(
+            f"{file} is damaged (count {count!r}), so that nobody knows how many checkpoints there "
+            "should be; the same `ser finetune` writes it anew"
+        )
     missing = [k for k in range(count) if not (folder / f"fold{k}" / "config.json").is_file()]
     if missing:
         told = ", ".join(map(str, missing))

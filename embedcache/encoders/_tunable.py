@@ -146,13 +146,21 @@ class Tunable:
         return self.depth + 1 if self._is_behind(name) else 0
 
     def train(self, training: bool) -> None:
-        """Draw dropout in what is trained, or nowhere."""
+        """Draw dropout in what is trained, or nowhere.
+
+        A batch norm keeps the statistics that it came with, as in the conformers: those of a batch
+        would be of its padding too, and running ones are no parameters and so in no state.
+        """
+        from torch.nn import BatchNorm1d
+
         self._model.eval()
         for block in list(blocks_of(self._model))[self._first :]:
             block.train(training)
         for name, module in self._model.named_modules():
             if self._front and f"{name}." in _FRONT:
                 module.train(training)
+            if isinstance(module, BatchNorm1d):
+                module.eval()
 
     def checkpoint_gradients(self) -> None:
         """Keep only the inputs of trained blocks for the gradient, and compute the rest again."""
@@ -192,8 +200,9 @@ class Tunable:
         self._hidden = self._on_device(hidden_frames), self._on_device(hidden_dims)
         try:
             with self._padding.of(lengths, counts, self._device):
+                given = self._arguments(clips)  # mel energies are taken in float32
                 with precision:
-                    hidden = self._model(**self._arguments(clips)).last_hidden_state
+                    hidden = self._model(**given).last_hidden_state
                 yield hidden[:, : max(counts)].float(), own_steps(counts, self._device)
         finally:
             self._dropped, self._hidden = (), (None, None)

@@ -235,9 +235,9 @@ def in_order_of_folds(paths: Sequence[Path]) -> list[Path]:
     first = folds[paths[0]]
     for path, fold in folds.items():
         if fold is None or first is None or fold.name != first.name or fold.fold in known:
-            other = paths[0] if path != paths[0] else paths[1]
+            other = path if path != paths[0] else paths[1]
             raise UsageError(
-                f"{other} and {path} both hold {read_meta(path).corpus}; name one with --cache"
+                f"{paths[0]} and {other} both hold {read_meta(path).corpus}; name one with --cache"
             )
         known[fold.fold] = path
     count = first.count if first else 0
@@ -253,9 +253,12 @@ def in_order_of_folds(paths: Sequence[Path]) -> list[Path]:
 
 
 def _same(encoder_id: str, other: str) -> bool:
-    """Whether two encoder ids mean the same, in whatever way they name a local folder."""
+    """Whether two encoder ids mean the same, in whatever way they name a local folder.
+
+    The folder itself need not be on this machine: heads are trained on caches alone.
+    """
     ours, theirs = (Path(name.removeprefix("folder:")).expanduser() for name in (encoder_id, other))
-    return encoder_id == other or (ours.is_dir() and ours.resolve() == theirs.resolve())
+    return encoder_id == other or ours.resolve() == theirs.resolve()
 
 
 def _fold_of(path: Path) -> FoldOf | None:

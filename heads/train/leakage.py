@@ -116,8 +116,9 @@ def serve(
     leaks: dict[int, Leak] = {}
     for number, fold in enumerate(folds):
         tested = [(utterances[i], contents[i], corpora[i]) for i in fold.test]
-        # Speakers that the protocol itself shares are counted elsewhere, encoder or not.
-        shared = {utterances[i].speaker for i in (*fold.train, *fold.val)}
+        # What the protocol itself shares is counted elsewhere, encoder or not.
+        others = [*fold.train.tolist(), *fold.val.tolist()]
+        shared = {utterances[i].speaker for i in others}, {contents[i] for i in others}
         found = {k: _leak(seen, tested, shared) for k, seen in _first(number, known)}
         chosen = next((k for k, leak in found.items() if not leak), next(iter(found)))
         if found[chosen]:
@@ -154,17 +155,17 @@ def _seen(reader: FrameReader) -> Seen | None:
 
 
 def _leak(
-    seen: Seen | None, tested: Sequence[tuple[Utterance, str, str]], shared: set[str | None]
+    seen: Seen | None,
+    tested: Sequence[tuple[Utterance, str, str]],
+    shared: tuple[set[str | None], set[str]],
 ) -> Leak:
     if seen is None:
         return Leak()
-    speakers = {u.speaker for u, _, _ in tested if u.speaker} & set(seen.speakers) - shared
-    heard = set(seen.contents)
+    speakers = {u.speaker for u, _, _ in tested if u.speaker} & set(seen.speakers) - shared[0]
+    heard = set(seen.contents) - shared[1]
     recordings = sum(content in heard for _, content, _ in tested)
-    corpora: set[str] = set()
-    if not (seen.speakers or seen.contents):
-        homes = {speakers_of(corpus) for corpus in seen.corpora}
-        corpora = {corpus for _, _, corpus in tested if speakers_of(corpus) in homes}
+    homes = {speakers_of(corpus) for corpus in seen.unlisted}
+    corpora = {corpus for _, _, corpus in tested if speakers_of(corpus) in homes}
     return Leak(sorted(speakers), recordings, sorted(corpora))
 
 

@@ -72,12 +72,14 @@ def save_cache(
     encoder="logmel",
     trained=None,
     store_dtype="float32",
+    weights="",
+    family=None,
 ):
     """Write a cache with one shard; utterances without frames are listed, and lack their row."""
     parts = KeyParts(
-        family=encoder,
+        family=family or encoder,
         config={},
-        weights="",
+        weights=weights,
         layers=("0", "1"),
         compute_dtype="float32",
         conditioning={},
