@@ -24,7 +24,14 @@ from embedcache.corpora import read_corpus
 from embedcache.encode import Clip
 from embedcache.encoders import load_encoder
 from embedcache.errors import FormatError, SerError, UsageError, disk_errors
-from embedcache.seen import encoders_of, is_silent, seen_by_checkpoint, write_cache_record
+from embedcache.seen import (
+    Seen,
+    encoders_of,
+    is_silent,
+    seen_by_cache,
+    seen_by_checkpoint,
+    write_cache_record,
+)
 from embedcache.store import cache as store
 from embedcache.store.contents import Content, Key, identify
 from embedcache.store.key import KeyParts, cache_key
@@ -201,17 +208,7 @@ def find_or_create(config: ExtractConfig, spec: EncoderSpec) -> tuple[Path, stor
     parts = key_parts(spec, config)
     seen = seen_by_checkpoint(config.encoder)
     silent = seen is None and spec.trained is not False and is_silent(config.encoder)
-    if silent:
-        _log.warning(
-            "%s does not tell what it was trained on, as checkpoints of `ser finetune` do: whether "
-            "it has heard the speakers or clips that a head will be tested on cannot be checked",
-            config.encoder,
-        )
-    if seen and seen.conditioning not in (None, describe(config.conditioning)):
-        told = "--" + " --".join(seen.conditioning) if seen.conditioning else "no conditioning"
-        _log.warning(
-            "%s was fine-tuned on clips with %s, and is given others", config.encoder, told
-        )
+    _tell_unknown(config, seen, silent)
     found = find_serving(config, parts)
     for place in _places(found[0] if found else _new_folder(config, parts)):
         with disk_errors(place):
@@ -230,11 +227,7 @@ def find_or_create(config: ExtractConfig, spec: EncoderSpec) -> tuple[Path, stor
         with store.locked(folder):  # no shard goes meanwhile
             finish_burials(folder)
             complete_checksums(folder, meta.key)
-            if meta.roles != spec.roles:  # of an earlier version: they are the encoder's
-                meta = replace(store.read_meta(folder), roles=spec.roles)
-                store.write_meta(folder, meta)
-            if seen:
-                write_cache_record(folder, seen)
+            meta = _rejoined(folder, config, spec, seen)
         return folder, meta
     folder, key = _new_folder(config, parts), cache_key(parts)
     meta = store.Meta(
@@ -248,12 +241,51 @@ def find_or_create(config: ExtractConfig, spec: EncoderSpec) -> tuple[Path, stor
         last=spec.last,
         versions=_circumstances(config),
         roles=spec.roles,
+        recorded=bool(seen or silent),
     )
     if seen or silent:  # before the cache is one: it never is without it
         folder.mkdir(parents=True, exist_ok=True)
         write_cache_record(folder, seen)
     store.write_meta(folder, meta)
     return folder, meta
+
+
+def _tell_unknown(config: ExtractConfig, seen: Seen | None, silent: bool) -> None:
+    """Warn of what is not known of an encoder, and of clips that it was not tuned for."""
+    if silent or (seen and not seen.complete):
+        _log.warning(
+            "%s does not tell what it was trained on, as checkpoints of `ser finetune` do: whether "
+            "it has heard the speakers or clips that a head will be tested on cannot be checked",
+            config.encoder,
+        )
+    if seen and seen.conditioning not in (None, describe(config.conditioning)):
+        told = "--" + " --".join(seen.conditioning) if seen.conditioning else "no conditioning"
+        _log.warning(
+            "%s was fine-tuned on clips with %s, and is given others", config.encoder, told
+        )
+
+
+def _rejoined(
+    folder: Path, config: ExtractConfig, spec: EncoderSpec, seen: Seen | None
+) -> store.Meta:
+    """The description of a cache that serves again, with what has become known since.
+
+    In one of an earlier version roles are missing, which are the encoder's. The same weights may
+    have another name now, or be known to have seen more.
+    """
+    meta = store.read_meta(folder)
+    if seen:
+        known, _ = seen_by_cache(folder, meta.encoder_id)  # what is missing is written again
+        write_cache_record(folder, known | seen if known else seen)
+    names = meta.names
+    if config.encoder not in (meta.encoder_id, *names):
+        names = (*names, config.encoder)
+    wanted = replace(
+        meta, roles=spec.roles, names=names, recorded=meta.recorded or seen is not None
+    )
+    if wanted != meta:
+        store.write_meta(folder, wanted)
+    return wanted
 
 
 def identify_contents(

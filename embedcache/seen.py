@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from embedcache.atomic import write_whole
-from embedcache.errors import FormatError, SerError, UsageError, disk_errors
+from embedcache.corpora import speakers_of
+from embedcache.errors import SerError, UsageError, disk_errors, unknown_name
 
 FORMAT = 1
 CHECKPOINT_FILE, CACHE_FILE, FOLDS_FILE = "ser.json", "encoder.json", "folds.json"
@@ -54,6 +55,8 @@ class Seen:
         source: Where this is known from: a checkpoint's name, or an address.
         base: The encoder that fine-tuning began with; empty where nothing is known of one.
         pretrained: Whether that was trained before; None where nothing is known of it.
+        complete: Whether that is all: false where fine-tuning began with a folder that did not
+            tell what it had seen.
         fold: Where it is one of a protocol's folds.
         conditioning: What was done to clips after decoding, as a cache's key has it; None where
             nothing is known of it.
@@ -66,6 +69,7 @@ class Seen:
     source: str = ""
     base: str = ""
     pretrained: bool | None = None
+    complete: bool = True
     fold: FoldOf | None = None
     conditioning: dict[str, Any] | None = None
 
@@ -81,6 +85,7 @@ class Seen:
             speakers=_union(self.speakers, other.speakers),
             contents=_union(self.contents, other.contents),
             unlisted=_union(self.unlisted, other.unlisted),
+            complete=self.complete and other.complete,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -117,7 +122,8 @@ PUBLISHED: dict[str, tuple[tuple[str, ...], str]] = {
 
 def published(encoder_id: str) -> Seen | None:
     """What is known of a published encoder; None where nothing is."""
-    found = PUBLISHED.get(encoder_id.removeprefix("hub:"))
+    wanted = encoder_id.removeprefix("hub:").lower()
+    found = next((facts for name, facts in PUBLISHED.items() if name.lower() == wanted), None)
     return Seen(corpora=found[0], source=found[1]) if found else None
 
 
@@ -134,14 +140,24 @@ def seen_by_checkpoint(encoder_id: str) -> Seen | None:
 
 
 def is_silent(encoder_id: str) -> bool:
-    """Whether an encoder is a local folder that does not tell what it was trained on."""
+    """Whether an encoder is a local folder that does not tell what it was trained on.
+
+    Raises:
+        SerError: What it tells is damaged.
+    """
     folder = _folder(encoder_id)
-    return folder.is_dir() and not (folder / CHECKPOINT_FILE).is_file()
+    file = folder / CHECKPOINT_FILE
+    return folder.is_dir() and not (file.is_file() and _read(file))
 
 
 def write_checkpoint_record(folder: Path, seen: Seen, trained: Mapping[str, Any]) -> None:
     """Write what a checkpoint has seen, and how it was trained."""
     write_whole(folder / CHECKPOINT_FILE, _json({"seen": seen.to_json(), **trained}))
+
+
+def is_checkpoint(folder: Path) -> bool:
+    """Whether a folder holds what `ser finetune` writes."""
+    return all((folder / name).is_file() for name in ("config.json", CHECKPOINT_FILE))
 
 
 def write_cache_record(cache: Path, seen: Seen | None) -> None:
@@ -151,14 +167,21 @@ def write_cache_record(cache: Path, seen: Seen | None) -> None:
         write_whole(file, _json({"seen": seen.to_json() if seen else None}))
 
 
-def seen_by_cache(cache: Path, encoder_id: str) -> tuple[Seen | None, bool]:
+def seen_by_cache(cache: Path, encoder_id: str, recorded: bool = False) -> tuple[Seen | None, bool]:
     """What the encoder of a cache has seen, and whether its checkpoint left that open.
 
+    Args:
+        cache: Its folder.
+        encoder_id: The encoder as the user named it.
+        recorded: Whether the cache was made with such a record.
+
     Raises:
-        SerError: The file is damaged, or of another format version.
+        SerError: The file is missing, damaged, or of another format version.
     """
     file = cache / CACHE_FILE
-    if not file.is_file():  # of an earlier version, or an encoder of which nothing need be told
+    if not file.is_file():
+        if recorded:
+            raise _damaged(file, FileNotFoundError(file.name))
         return published(encoder_id), False
     found = _read(file)
     return found, found is None
@@ -189,7 +212,7 @@ def encoders_of(encoder_id: str) -> list[str]:
             f"{file} is damaged (count {count!r}), so that nobody knows how many checkpoints there "
             "should be; the same `ser finetune` writes it anew"
         )
-    missing = [k for k in range(count) if not (folder / f"fold{k}" / "config.json").is_file()]
+    missing = [k for k in range(count) if not is_checkpoint(folder / f"fold{k}")]
     if missing:
         told = ", ".join(map(str, missing))
         raise UsageError(
@@ -207,9 +230,44 @@ def _folder(encoder_id: str) -> Path:
 def _read(file: Path) -> Seen | None:
     record = _load(file)
     try:
-        return Seen.from_json(record["seen"]) if record["seen"] is not None else None
-    except (KeyError, TypeError, AttributeError) as error:
+        seen = record["seen"]
+        if seen is None:
+            return None
+        _check(seen)
+        return Seen.from_json({"unlisted": _without_speakers(seen), **seen})
+    except (KeyError, TypeError, AttributeError, SerError) as error:
         raise _damaged(file, error) from error
+
+
+def _check(seen: Mapping[str, Any]) -> None:
+    """See that a record, which people may write, has no key but known ones, and lists of names."""
+    known = {field.name for field in fields(Seen)}
+    for key, value in seen.items():
+        if key not in known:
+            raise unknown_name("key", key, known)
+        named = isinstance(value, list) and all(isinstance(name, str) for name in value)
+        if key in ("corpora", "speakers", "contents", "unlisted") and not named:
+            raise TypeError(f"{key} is no list of names")
+
+
+def _without_speakers(seen: Mapping[str, Any]) -> list[str]:
+    """Corpora of a record none of whose speakers it names, though it names no recordings either."""
+    if seen.get("contents"):
+        return []
+    homes = {name.partition("/")[0].lower() for name in seen.get("speakers", ())}
+    return [corpus for corpus in seen.get("corpora", ()) if home_of(corpus) not in homes]
+
+
+def home_of(corpus: str) -> str:
+    """What names of a corpus's speakers begin with, in small letters; it need not be known here.
+
+    >>> home_of("emobox:ravdess"), home_of("RAVDESS"), home_of("LibriSpeech")
+    ('ravdess', 'ravdess', 'librispeech')
+    """
+    try:
+        return speakers_of(corpus.lower()).lower()
+    except UsageError:
+        return corpus.lower()
 
 
 def _load(file: Path) -> dict[str, Any]:
@@ -219,7 +277,9 @@ def _load(file: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _damaged(file, error) from error
     if found != FORMAT:
-        raise FormatError(file, found, FORMAT)
+        raise SerError(
+            f"{file} has format {found}; this ser reads {FORMAT}: use the ser that wrote it"
+        )
     return record
 
 

@@ -183,6 +183,7 @@ def write_fold_checkpoints(folder: Path, count: int) -> Path:
     for k in range(count):
         (folder / f"fold{k}").mkdir()
         (folder / f"fold{k}/config.json").touch()
+        (folder / f"fold{k}/ser.json").touch()
     return folder
 
 
@@ -212,8 +213,8 @@ def test_one_fold_stands_for_itself(tmp_path: Path) -> None:
 
 def test_folds_that_are_missing_are_named(tmp_path: Path) -> None:
     folder = write_fold_checkpoints(tmp_path / "x", 4)
-    for k in (1, 3):
-        (folder / f"fold{k}/config.json").unlink()
+    (folder / "fold1/config.json").unlink()
+    (folder / "fold3/ser.json").unlink()
     words = (
         f"--encoder {folder} lacks the checkpoint of fold 1, 3 of 4; make it with the same "
         "`ser finetune` and --fold 1 or --all-folds, or name the folder of one fold"
@@ -328,3 +329,36 @@ def test_each_fold_has_a_cache_of_its_own(
         found, _ = seen_by_cache(cache, "")
         assert found is not None and found.fold is not None
         assert (found.fold.fold, found.speakers) == (k, (f"folder/s{k}",))
+
+
+@pytest.mark.parametrize(
+    ("seen", "text"),
+    [
+        ({"corpora": "ravdess"}, "corpora is no list of names"),
+        ({"corpora": [["ravdess"]]}, "corpora is no list of names"),
+        ({"corpora": ["ravdess"], "speakers": "ravdess/03"}, "speakers is no list of names"),
+        ({"corpora": ["ravdess"], "note": "mine"}, "unknown key 'note'"),
+    ],
+)
+def test_a_record_that_people_wrote_wrongly_is_told(tmp_path: Path, seen: object, text: str):
+    (tmp_path / "ser.json").write_text(json.dumps({"format": 1, "seen": seen}))
+    with pytest.raises(SerError, match=f"ser.json is damaged .*{text}"):
+        seen_by_checkpoint(str(tmp_path))
+
+
+def test_corpora_whose_speakers_are_not_named_may_be_heard_whole(tmp_path: Path):
+    record = {"corpora": ["RAVDESS", "savee", "emobox:emodb"], "speakers": ["savee/DC"]}
+    (tmp_path / "ser.json").write_text(json.dumps({"format": 1, "seen": record}))
+    found = seen_by_checkpoint(str(tmp_path))
+    assert found is not None and found.unlisted == ("RAVDESS", "emobox:emodb")
+
+
+@pytest.mark.parametrize("record", ["null", "{}"])
+def test_a_record_that_tells_nothing(tmp_path: Path, record: str):
+    (tmp_path / "ser.json").write_text(f'{{"format": 1, "seen": {record}}}')
+    assert is_silent(str(tmp_path)) is (record == "null")
+
+
+def test_published_encoders_are_known_in_any_spelling():
+    for name in PUBLISHED:
+        assert published(name.upper()) == published(name) is not None

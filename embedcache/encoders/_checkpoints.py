@@ -86,7 +86,9 @@ def _pretrained(name: str, encoder_id: str) -> Checkpoint:
     # The library would ask a bot on the hub, in the background, to convert old checkpoints.
     os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
     config = _config(name, encoder_id)
-    with _told(encoder_id):
+    # Many checkpoints lack the vector that stands for hidden frames, and are given a random one.
+    with _told(encoder_id), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
         model, info = _loader(config).from_pretrained(
             name,
             config=config,

@@ -77,7 +77,7 @@ def ends_with_its_last_block(model: Any, inputs: dict[str, Any]) -> bool:
     kept: dict[str, Any] = {}
     handle = stack.layers[0].register_forward_hook(_keep_output(kept, "1"))
     try:
-        with torch.inference_mode():
+        with torch.no_grad():  # what a model keeps of it, such as angles, may be trained with
             last = model(**inputs).last_hidden_state
     finally:
         handle.remove()

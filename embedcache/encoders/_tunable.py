@@ -9,6 +9,8 @@ Letters: B clips, T frames, D dimension, N blocks.
 
 from __future__ import annotations
 
+import errno
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -151,13 +153,16 @@ class Tunable:
         A batch norm keeps the statistics that it came with, as in the conformers: those of a batch
         would be of its padding too, and running ones are no parameters and so in no state.
         """
-        from torch.nn import BatchNorm1d
+        from torch.nn import BatchNorm1d, Dropout
 
         self._model.eval()
         for block in list(blocks_of(self._model))[self._first :]:
             block.train(training)
         for name, module in self._model.named_modules():
             if self._front and f"{name}." in _FRONT:
+                module.train(training)
+            between = self._block_of(f"{name}.") is None and not name.startswith(_FRONT)
+            if isinstance(module, Dropout) and between and self._first == 0:
                 module.train(training)
             if isinstance(module, BatchNorm1d):
                 module.eval()
@@ -223,7 +228,11 @@ class Tunable:
         """Write a folder that the library's `from_pretrained` reads, feature extractor included.
 
         What was left out of the model when it was loaded is said to be absent.
+
+        Raises:
+            OSError: The disk refused.
         """
+        from safetensors import SafetensorError
         from transformers.utils import logging
 
         logging.disable_progress_bar()
@@ -231,7 +240,11 @@ class Tunable:
         for absent in ("add_adapter", "use_intermediate_ffn_before_adapter"):
             if hasattr(whole.config, absent):
                 setattr(whole.config, absent, False)
-        whole.save_pretrained(folder)
+        try:
+            whole.save_pretrained(folder)
+        except SafetensorError as error:  # what the disk said is in its text only
+            number = re.search(r"os error (\d+)", str(error))
+            raise OSError(int(number[1]) if number else errno.EIO, str(error)) from error
         self._source.extractor.save_pretrained(folder)
 
     def _arguments(self, clips: Sequence[Samples]) -> dict[str, Any]:
@@ -252,11 +265,11 @@ class Tunable:
         several = isinstance(output, tuple)
         found = output[0] if several else output
         if frames is not None:
-            shown = frames.new_zeros(found.shape[:2])
-            shown[:, : frames.shape[1]] = frames
+            hidden = frames.new_zeros(found.shape[:2])
+            hidden[:, : frames.shape[1]] = frames
             learned = getattr(self._model, UNUSED_WEIGHT, None)
             mask = found.new_zeros(found.shape[-1]) if learned is None else learned.to(found.dtype)
-            found = found.where(~shown[:, :, None], mask)
+            found = found.where(~hidden[:, :, None], mask)
         if dims is not None:
             found = found.masked_fill(dims[:, None], 0.0)
         return (found, *output[1:]) if several else found
@@ -292,7 +305,8 @@ class Tunable:
         head, found, tail = name.partition("layers.")
         if not found or head not in ("", "encoder.") or name.startswith(_FRONT):
             return None
-        return int(tail.partition(".")[0])
+        number = tail.partition(".")[0]
+        return int(number) if number.isdigit() else None
 
     def _is_behind(self, name: str) -> bool:
         return self._norm_behind and name.removeprefix("encoder.").startswith("layer_norm.")

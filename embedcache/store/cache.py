@@ -47,6 +47,7 @@ class Meta:
         key: Hash of `parts`.
         parts: Everything that changes the numbers.
         encoder_id: The encoder as the user named it.
+        names: Other names under which it was asked for: the same weights in another folder.
         trained: Whether its weights were trained; None where it has none.
         dim: Values per frame (D).
         frame_hz: Frames per second.
@@ -55,6 +56,7 @@ class Meta:
         fidelity: How near its frames are to float32 ones: see `embedcache.fidelity`; None before
             its first extraction has ended.
         roles: What columns of a frame tell of it; nothing in caches of earlier versions.
+        recorded: Whether `encoder.json` tells what the encoder was trained on.
     """
 
     corpus: str
@@ -68,6 +70,8 @@ class Meta:
     versions: dict[str, str]
     fidelity: dict[str, float] | None = None
     roles: ColumnRoles = field(default_factory=ColumnRoles)
+    names: tuple[str, ...] = ()
+    recorded: bool = False
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -112,10 +116,14 @@ def slug(encoder_id: str) -> str:
 
     >>> slug("random:wav2vec2-tiny"), slug("facebook/wav2vec2-base"), slug("/models/my encoder/")
     ('random-wav2vec2-tiny', 'facebook-wav2vec2-base', 'my-encoder')
+    >>> slug("/checkpoints/tuned/fold0")  # of a folder of all folds
+    'tuned-fold0'
     """
     name = encoder_id.rstrip("/")
     if name.startswith(("/", ".", "~")):
-        name = name.rpartition("/")[2]
+        *above, name = name.split("/")
+        if above and re.fullmatch(r"fold\d+", name):
+            name = f"{above[-1]}-{name}"
     return re.sub(r"[^A-Za-z0-9._+]+", "-", name).strip("-.") or "encoder"
 
 
@@ -141,6 +149,7 @@ def read_meta(folder: Path) -> Meta:
             raise FormatError(path, found, FORMAT)
         roles = ColumnRoles(**record.pop("roles", {}))
         roles = replace(roles, level=tuple(roles.level))
+        record["names"] = tuple(record.get("names", ()))
         parts = KeyParts.from_json(record.pop("parts"))
         return Meta(**record, parts=parts, roles=roles)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -205,11 +214,14 @@ def find_caches(cache_dir: Path, corpus: str, encoder_id: str | None) -> list[Pa
     found = list_caches(cache_dir, corpus)
     fitting: dict[str, list[Path]] = {}
     for path in found:
-        name, fold = read_meta(path).encoder_id, _fold_of(path)
-        if (encoder_id is None and fold is None) or (encoder_id and _same(encoder_id, name)):
+        meta = read_meta(path)
+        ids = meta.encoder_id, *meta.names
+        if encoder_id and any(_same(encoder_id, name) for name in ids):
             fitting[str(path)] = [path]
-        elif fold and (encoder_id is None or _same(encoder_id, str(Path(name).parent))):
-            fitting.setdefault(fold.name, []).append(path)
+        elif encoder_id is None or any(_same(encoder_id, str(Path(n).parent)) for n in ids):
+            fold = _fold_of(path)
+            if fold or encoder_id is None:
+                fitting.setdefault(fold.name if fold else str(path), []).append(path)
     if len(fitting) == 1:
         ((name, paths),) = fitting.items()
         return paths if name == str(paths[0]) else in_order_of_folds(paths)
@@ -237,7 +249,8 @@ def in_order_of_folds(paths: Sequence[Path]) -> list[Path]:
         if fold is None or first is None or fold.name != first.name or fold.fold in known:
             other = path if path != paths[0] else paths[1]
             raise UsageError(
-                f"{paths[0]} and {other} both hold {read_meta(path).corpus}; name one with --cache"
+                f"{paths[0]} and {other} both hold {read_meta(path).corpus}; name one with "
+                "--cache, or one for each fold of the same checkpoints"
             )
         known[fold.fold] = path
     count = first.count if first else 0
@@ -262,7 +275,8 @@ def _same(encoder_id: str, other: str) -> bool:
 
 
 def _fold_of(path: Path) -> FoldOf | None:
-    seen, _ = seen_by_cache(path, read_meta(path).encoder_id)
+    meta = read_meta(path)
+    seen, _ = seen_by_cache(path, meta.encoder_id, meta.recorded)
     return seen.fold if seen else None
 
 

@@ -58,7 +58,7 @@ def describe(folder: Path) -> str:
 
 def _trained_on(folder: Path, meta: Meta) -> str:
     """What the encoder has seen, as far as it is known."""
-    seen, silent = seen_by_cache(folder, meta.encoder_id)
+    seen, silent = seen_by_cache(folder, meta.encoder_id, meta.recorded)
     if seen is None:
         return "not known: its folder does not tell" if silent else "nothing that is known of"
     if not seen.corpora:

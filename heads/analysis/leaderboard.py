@@ -61,11 +61,13 @@ def notes(result: Mapping[str, Any]) -> list[str]:
     corpus, training = result["corpus"], result["training"]
     cache, protocol = result["cache"], result["protocol"]
     overlap = protocol["speaker_overlap"]
+    seen = cache["encoder"].get("seen") or {}
     ties, missing = corpus.get("majority_ties"), corpus.get("missing")
     found = {
         "synthetic corpus": corpus.get("synthetic"),
         "untrained encoder": cache["encoder"]["trained"] is False,
-        "encoder not pretrained": (cache["encoder"].get("seen") or {}).get("pretrained") is False,
+        "encoder not pretrained": seen.get("pretrained") is False,
+        "the encoder's training data are not known": seen.get("complete") is False,
         "speakers unknown": overlap is None,
         "speakers shared": overlap,
         "recordings shared": protocol.get("content_overlap"),

@@ -25,7 +25,7 @@ from safetensors.torch import save
 from embedcache.atomic import new_folder, remove_stale
 from embedcache.audio.conditioning import describe
 from embedcache.errors import disk_errors
-from embedcache.seen import CHECKPOINT_FILE, FoldOf, Seen, write_checkpoint_record
+from embedcache.seen import FoldOf, Seen, is_checkpoint, write_checkpoint_record
 from embedcache.store.cache import slug
 from heads.labels import LabelConfig
 
@@ -42,16 +42,17 @@ def describe_experiment(
     schedule: Schedule,
     head: Any,
     spec: EncoderSpec,
+    base: Seen,
     data: Dataset,
     contents: Sequence[str],
 ) -> dict[str, Any]:
     """All that a checkpoint's weights depend on, but for the fold, as JSON values."""
     task = config.task
     return {
-        "encoder": {"id": spec.id, "weights": spec.weights, "config": spec.config},
+        "encoder": {"weights": spec.weights, "config": spec.config},
+        "base": _digest(base.to_json()),
         "unfreeze": config.unfreeze,
         "unfreeze_cnn": config.unfreeze_cnn,
-        "gradient_checkpointing": config.gradient_checkpointing,
         "dtype": spec.dtype,
         "conditioning": describe(config.conditioning),
         "schedule": {k: v for k, v in asdict(schedule).items() if k != "save_minutes"},
@@ -102,9 +103,10 @@ def protocol_options(config: FinetuneConfig) -> str:
 
 def folder_of(config: FinetuneConfig, experiment: dict[str, Any]) -> Path:
     """Where the checkpoint, or the folder of those of all folds, will be."""
+    encoder = Path(config.encoder)
     names = (
         config.task.corpus.replace(":", "-"),
-        slug(config.encoder),
+        slug(str(encoder.resolve()) if encoder.is_dir() else config.encoder),
         config.task.heads[0],
         _digest(experiment | {"by_fold": config.by_fold})[:8],
     )
@@ -112,8 +114,8 @@ def folder_of(config: FinetuneConfig, experiment: dict[str, Any]) -> Path:
 
 
 def is_there(folder: Path) -> bool:
-    """Whether a checkpoint is finished."""
-    return (folder / CHECKPOINT_FILE).is_file()
+    """Whether a checkpoint is finished, and nothing of it was removed since."""
+    return is_checkpoint(folder) and any(folder.glob("model*.safetensors"))
 
 
 def write_checkpoint(
@@ -141,8 +143,8 @@ def write_checkpoint(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {n: version(n) for n in ("ser-embedcache", "torch", "transformers")},
         "experiment": experiment,
-        "best_epoch": progress.best_epoch,
-        "best_score": progress.best_score[0],
+        "best": asdict(progress.best_of_history),
+        "train_s": round(progress.seconds, 3),
         **told,
     }
     head = {n: t.detach().cpu().contiguous() for n, t in network.head.state_dict().items()}
@@ -156,14 +158,13 @@ def write_checkpoint(
 
 
 def what_is_seen(
-    base: Seen | None,
+    base: Seen,
     config: FinetuneConfig,
     data: Dataset,
     contents: Sequence[str],
     fold: Fold,
     place: FoldOf | None,
     name: str,
-    pretrained: bool,
 ) -> Seen:
     """What the weights of a fold have been fitted to, or chosen by, beside what they had seen.
 
@@ -178,11 +179,11 @@ def what_is_seen(
         contents=tuple(sorted({contents[i] for i in used})),
         source=name,
         base=config.encoder,
-        pretrained=pretrained if base is None or base.pretrained is None else base.pretrained,
+        pretrained=base.pretrained,
         fold=place,
         conditioning=describe(config.conditioning),
     )
-    return base | own if base else own
+    return base | own
 
 
 def _digest(value: Any) -> str:

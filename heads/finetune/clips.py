@@ -18,6 +18,7 @@ from tqdm import tqdm
 from embedcache.ahead import ahead
 from embedcache.encode import Clip, decode_clip
 from embedcache.errors import ClipError, SerError
+from heads.train.memory import free_bytes
 
 if TYPE_CHECKING:
     from embedcache.audio.conditioning import Conditioning
@@ -97,7 +98,7 @@ def listen(
     Returns:
         The clips that can, their positions, and why others cannot, by id.
     """
-    budget = _MEMORY_SHARE * _free_bytes()
+    budget = _MEMORY_SHARE * free_bytes("cpu")
     kept: dict[int, Samples] = {}
     lengths: list[int] = []
     positions: list[int] = []
@@ -168,8 +169,3 @@ def _cut(
         else:
             batches.append([index])
     return batches
-
-
-def _free_bytes() -> float:
-    """Memory that is free, in bytes."""
-    return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))

@@ -25,7 +25,15 @@ from tqdm import tqdm
 from embedcache.encoders import Samples
 from embedcache.errors import SerError, out_of_memory
 from heads.finetune.clips import Clips, shuffled_batches, sorted_batches
-from heads.finetune.network import Network, make_optimiser, middles, rate
+from heads.finetune.network import (
+    TOO_LARGE,
+    Limits,
+    Network,
+    in_parts,
+    make_optimiser,
+    middles,
+    rate,
+)
 from heads.finetune.settings import Schedule
 from heads.masking import draw_spans
 from heads.splits import Fold
@@ -47,6 +55,8 @@ class Progress:
         best: Weights of the best epoch so far; empty before the first.
         best_epoch: Its number.
         best_score: What it was chosen by, the larger the better.
+        parts: That a batch is divided into, where the device's memory does not hold it.
+        seconds: Wall-clock time that was spent.
     """
 
     epoch: int = 1
@@ -56,6 +66,13 @@ class Progress:
     best: dict[str, Tensor] = field(default_factory=dict)
     best_epoch: int = 0
     best_score: tuple[float, float] = (-np.inf, -np.inf)
+    parts: int = 1
+    seconds: float = 0.0
+
+    @property
+    def best_of_history(self) -> Epoch:
+        """The best epoch so far."""
+        return self.history[self.best_epoch - 1]
 
 
 class Training:
@@ -66,6 +83,7 @@ class Training:
         optimiser: Of it.
         scaler: Of the loss, where gradients are computed in float16.
         progress: Where it stands.
+        objective: What it learns.
     """
 
     def __init__(
@@ -93,15 +111,13 @@ class Training:
         self.optimiser = make_optimiser(network, schedule)
         halves = network.encoder.spec.dtype == "float16"
         self.scaler = GradScaler(torch.device(device).type, enabled=halves)
-        self._clips, self._objective, self._fold = clips, objective, fold
+        self.objective = objective
+        self._clips, self._fold = clips, fold
         self._schedule, self._seed, self._device = schedule, seed, device
         self._batch_loss = objective.batch_loss(device)
         self._rate = rate(schedule)
-        rate_hz = network.encoder.spec.rate_hz
-        self._longest = round(schedule.max_seconds * rate_hz)
-        self._budget = round(schedule.batch_seconds * rate_hz)
-        self._lengths = np.minimum(clips.lengths, self._longest)
-        self._parts = 1  # that a batch is divided into, where the device's memory does not hold it
+        self._limits = Limits.of(network.encoder.spec, schedule)
+        self._lengths = self._limits.computed(clips.lengths)
 
     def run(self, save: Callable[[], None], told: Callable[[Epoch], None]) -> None:
         """Train to the end.
@@ -114,11 +130,17 @@ class Training:
             SerError: The loss diverged before an epoch could be kept, or memory does not hold one
                 clip.
         """
+        started, before = time.monotonic(), self.progress.seconds
+
+        def save_now() -> None:
+            self.progress.seconds = before + time.monotonic() - started
+            save()
+
         while not self._ended():
-            if not self._train_epoch(save):
+            if not self._train_epoch(save_now):
                 break
             told(self._finish_epoch())
-            save()
+            save_now()
         if not self.progress.best:
             raise SerError(
                 "the loss diverged before an epoch could be kept; lower the learning rates, as in "
@@ -137,23 +159,24 @@ class Training:
         rng = np.random.default_rng([self._seed, done.epoch])
         batches = [
             [int(train[i]) for i in batch]
-            for batch in shuffled_batches(self._lengths[train], self._budget, rng)
+            for batch in shuffled_batches(self._lengths[train], self._limits.batch, rng)
         ]
         steps = -(-len(batches) // schedule.accumulate)
-        ahead = batches[done.step * schedule.accumulate :]
+        left = batches[done.step * schedule.accumulate :]
         starts = rng.random(len(self._clips.lengths))
+        longest = self._limits.clip
         cut = {
-            i: (start := int(starts[i] * (length - self._longest)), start + self._longest)
+            i: (start := int(starts[i] * (length - longest)), start + longest)
             for i, length in enumerate(self._clips.lengths.tolist())
-            if length > self._longest
+            if length > longest
         }
-        read = self._clips.batches(ahead, cut)
+        read = self._clips.batches(left, cut)
         bar = tqdm(range(steps), f"epoch {done.epoch}", initial=done.step, unit="step", delay=2,
                    disable=None, leave=False)  # fmt: skip
         saved = time.monotonic()
         with bar:
             while done.step < steps:
-                share = (done.epoch - 1 + (done.step + 1) / steps) / schedule.epochs
+                share = (done.epoch - 1 + (done.step + 0.5) / steps) / schedule.epochs
                 several = list(islice(read, schedule.accumulate))
                 if not self._step(several, self._rate(share)):
                     _log.warning("the loss diverged in epoch %d, step %d", done.epoch, done.step)
@@ -173,50 +196,54 @@ class Training:
         while True:
             self.optimiser.zero_grad(set_to_none=True)
             try:
-                loss = self._gradients(batches)
+                loss, count = self._gradients(batches)
                 break
             except RuntimeError as error:  # torch.OutOfMemoryError is one
                 if not out_of_memory(error):
                     raise
-                if self._parts >= max(len(indices) for indices, _ in batches):
-                    raise SerError(
-                        "memory does not hold one clip; give --gradient-checkpointing, a smaller "
-                        "--set max_seconds, or --device cpu"
-                    ) from error
-                self._parts *= 2
-                _log.info("memory does not hold a batch: each is trained in %d parts", self._parts)
+                if self.progress.parts >= max(len(indices) for indices, _ in batches):
+                    raise SerError(TOO_LARGE) from error
+                self.progress.parts *= 2
+                _log.info(
+                    "memory does not hold a batch: each is trained in %d parts", self.progress.parts
+                )
         if not np.isfinite(loss):
             return False
         self.scaler.unscale_(self.optimiser)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self._schedule.clip)
         self.scaler.step(self.optimiser)
         self.scaler.update()
-        count = sum(len(indices) for indices, _ in batches)
         total, counted = self.progress.loss
         self.progress.loss = total + loss * count, counted + count
         return True
 
-    def _gradients(self, batches: Sequence[tuple[Sequence[int], list[Samples]]]) -> float:
-        """Gradients of the mean loss of some batches, and that loss."""
+    def _gradients(
+        self, batches: Sequence[tuple[Sequence[int], list[Samples]]]
+    ) -> tuple[float, float]:
+        """Gradients of the mean loss of some batches; that loss, and how many clips define it."""
         total = sum(len(indices) for indices, _ in batches)
-        mean = 0.0
+        mean = counted = 0.0
         for number, (indices, samples) in enumerate(batches):
-            size = -(-len(indices) // self._parts)
+            size = -(-len(indices) // self.progress.parts)
             for start in range(0, len(indices), size):
                 own, clips = indices[start : start + size], samples[start : start + size]
                 seeds = [self._seed, self.progress.epoch, self.progress.step, number, start]
                 rng = np.random.default_rng(np.random.SeedSequence(seeds))
-                mean += self._loss(own, clips, len(own) / total, rng)
-        return mean
+                loss, count = self._loss(own, clips, total, rng)
+                mean, counted = mean + loss * count, counted + count
+        return mean / max(counted, 1.0), counted
 
     def _loss(
         self,
         indices: Sequence[int],
         samples: list[Samples],
-        share: float,
+        total: int,
         rng: np.random.Generator,
-    ) -> float:
-        """A share of the mean loss of some clips; its gradient is added to what is there."""
+    ) -> tuple[float, float]:
+        """Mean loss of some clips of a total, and how many of them define it.
+
+        The gradient of their share in the total's loss is added to what is there.
+        """
         encoder, schedule = self.network.encoder, self._schedule
         seed = int(rng.integers(2**62))
         torch.manual_seed(seed)  # of the dropout in the encoder
@@ -233,18 +260,23 @@ class Training:
         ) as (frames, mask):
             outputs = self.network.head(frames, mask)
             own = torch.ones(1, len(indices), device=outputs.device)
-            losses, _ = self._batch_loss(outputs, np.array(indices), own)
-            loss = losses.sum() * share
-            torch.autograd.backward(self.scaler.scale(loss))
-        return float(loss.detach())
+            losses, weights = self._batch_loss(outputs, np.array(indices), own)
+            share = (losses * weights).sum() / total
+            torch.autograd.backward(self.scaler.scale(share))
+        return float(losses.detach()), float(weights)
 
     def _finish_epoch(self) -> Epoch:
         """Validate, keep what is better, go on to the next epoch."""
         done = self.progress
         val = np.zeros((1, len(self._clips.lengths)), bool)
         val[0, self._fold.val] = True
-        loss, score = self._objective.validate(self._outputs(self._fold.val), val)
+        loss, score = self.objective.validate(self._outputs(self._fold.val), val)
         total, counted = done.loss
+        if not counted:
+            raise SerError(
+                "no batch defines the loss, for concordance is of two clips at least; give a "
+                "larger --set batch_seconds"
+            )
         epoch = Epoch(done.epoch, 0, total / counted, float(loss[0]), float(score[0]))
         done.history.append(epoch)
         first = -epoch.val_loss if self._schedule.select == "loss" else epoch.val_score
@@ -259,14 +291,19 @@ class Training:
         """[1, N, O] of some clips; NaN for all others."""
         self.network.train(False)
         found: Tensor | None = None
-        cut = middles(self._clips.lengths.tolist(), self._longest)
+        cut = middles(self._clips.lengths.tolist(), self._limits.clip)
         batches = [
             [int(positions[i]) for i in batch]
-            for batch in sorted_batches(self._lengths[positions], self._budget)
+            for batch in sorted_batches(self._lengths[positions], self._limits.batch)
         ]
-        for indices, samples in self._clips.batches(batches, cut):
+
+        def predict(samples: list[Samples]) -> Tensor:
             with self.network.encoder.frames(samples) as (frames, mask):
-                outputs = self.network.head(frames, mask).cpu()
+                outputs: Tensor = self.network.head(frames, mask).cpu()
+            return outputs
+
+        for indices, samples in self._clips.batches(batches, cut):
+            outputs = torch.cat(list(in_parts(predict, samples)), dim=1)
             if found is None:
                 shape = 1, len(self._clips.lengths), outputs.shape[2]
                 found = torch.full(shape, torch.nan)

@@ -5,22 +5,28 @@ Letters: B utterances, T frames, D dimension, O outputs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from embedcache.errors import SerError, out_of_memory
 from heads.finetune.clips import Clips, sorted_batches
 from heads.stacked import Stack, Standardise
 
 if TYPE_CHECKING:
-    from embedcache.encoders import Tunable
+    from embedcache.encoders import EncoderSpec, Samples, Tunable
     from heads.finetune.settings import Schedule
     from heads.models import HeadModule
 
+TOO_LARGE = (
+    "memory does not hold one clip; give --gradient-checkpointing, a smaller --set max_seconds, or "
+    "--device cpu"
+)
 _SAMPLE = 256  # clips that the head's standardisation is taken from
 _DEVIATION_FLOOR = 1e-6
 
@@ -52,12 +58,12 @@ class Network:
         """What is trained, and what the head sees frames through, in copies on the CPU."""
         own = {f"encoder.{name}": t for name, t in self.encoder.state().items()}
         head = self.head.state_dict().items()
-        return own | {f"head.{name}": t.detach().cpu().clone() for name, t in head}
+        return own | {f"head.{name}": t.detach().cpu().contiguous().clone() for name, t in head}
 
     def load(self, state: dict[str, Tensor]) -> None:
         """Take what `state` gave."""
-        self.encoder.load(_below("encoder.", state))
-        self.head.load_state_dict(_below("head.", state))
+        self.encoder.load(below("encoder.", state))
+        self.head.load_state_dict(below("head.", state))
 
 
 def build(
@@ -98,13 +104,16 @@ def _moments(encoder: Tunable, clips: Clips, schedule: Schedule) -> tuple[Tensor
     count = len(clips.lengths)
     chosen = np.unique(np.linspace(0, count - 1, min(count, _SAMPLE)).astype(int)).tolist()
     some = clips.at(chosen)
-    rate_hz = encoder.spec.rate_hz
-    cut = middles(some.lengths.tolist(), round(schedule.max_seconds * rate_hz))
-    batches = sorted_batches(some.lengths, round(schedule.batch_seconds * rate_hz))
+    limits = Limits.of(encoder.spec, schedule)
+    batches = sorted_batches(limits.computed(some.lengths), limits.batch)
     total = torch.zeros(3, encoder.spec.dim, dtype=torch.float64)
-    for _, samples in some.batches(batches, cut):
+
+    def hear(samples: list[Samples]) -> Tensor:
         with encoder.frames(samples) as (frames, mask):
-            own = frames[mask].double().cpu()
+            return frames[mask].double().cpu()
+
+    for _, samples in some.batches(batches, middles(some.lengths.tolist(), limits.clip)):
+        for own in in_parts(hear, samples):
             total += torch.stack(
                 [torch.full_like(own[0], len(own)), own.sum(0), own.square().sum(0)]
             )
@@ -112,6 +121,55 @@ def _moments(encoder: Tunable, clips: Clips, schedule: Schedule) -> tuple[Tensor
     deviation = (total[2] / total[0] - mean.square()).clamp_min(0).sqrt()
     deviation[deviation < _DEVIATION_FLOOR] = 1.0
     return mean.float(), deviation.float()
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much audio is taken at once, in samples.
+
+    Attributes:
+        clip: The most of a clip.
+        batch: The most of a batch, padding included.
+        least: What every clip is padded to and computed as.
+    """
+
+    clip: int
+    batch: int
+    least: int
+
+    @classmethod
+    def of(cls, spec: EncoderSpec, schedule: Schedule) -> Limits:
+        """Those of a schedule, within what the encoder can take."""
+        longest = round(schedule.max_seconds * spec.rate_hz)
+        return cls(
+            clip=min(longest, spec.longest or longest),
+            batch=round(schedule.batch_seconds * spec.rate_hz),
+            least=spec.padded_to,
+        )
+
+    def computed(self, lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """As how many samples clips of these lengths are computed."""
+        found: npt.NDArray[np.int64] = np.clip(lengths, self.least, max(self.clip, self.least))
+        return found
+
+
+def in_parts(work: Callable[[list[Samples]], Tensor], samples: list[Samples]) -> Iterator[Tensor]:
+    """What is made of clips, of all at once or, where memory does not hold it, of each half.
+
+    Raises:
+        SerError: Memory does not hold one clip.
+    """
+    try:
+        yield work(samples)
+        return
+    except RuntimeError as error:  # torch.OutOfMemoryError is one
+        if not out_of_memory(error):
+            raise
+        if len(samples) == 1:
+            raise SerError(TOO_LARGE) from error
+    half = len(samples) // 2
+    yield from in_parts(work, samples[:half])
+    yield from in_parts(work, samples[half:])
 
 
 def middles(lengths: Sequence[int], longest: int) -> dict[int, tuple[int, int]]:
@@ -169,5 +227,6 @@ def rate(schedule: Schedule) -> Callable[[float], float]:
     return share
 
 
-def _below(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
+def below(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What of a state has a prefix, without it."""
     return {k.removeprefix(prefix): t for k, t in state.items() if k.startswith(prefix)}

@@ -6,10 +6,10 @@ epochs, a checkpoint
 
 from __future__ import annotations
 
+import gc
 import logging
-import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,10 +20,17 @@ import torch
 
 from embedcache.audio.conditioning import check_conditioning
 from embedcache.corpora import read_corpus
-from embedcache.encoders import find_family, load_tunable
-from embedcache.errors import SerError, UsageError
+from embedcache.encoders import ColumnRoles, find_family, load_tunable
+from embedcache.errors import SerError, UsageError, disk_errors, unknown_name
 from embedcache.request import resolve_device
-from embedcache.seen import FoldOf, is_silent, seen_by_checkpoint, write_folds
+from embedcache.seen import (
+    FoldOf,
+    Seen,
+    encoders_of,
+    is_silent,
+    seen_by_checkpoint,
+    write_folds,
+)
 from embedcache.store.cache import hash_memory
 from embedcache.store.contents import identify
 from heads.finetune.checkpoint import (
@@ -39,12 +46,15 @@ from heads.finetune.epochs import Training
 from heads.finetune.network import build
 from heads.finetune.settings import ALL, FinetuneConfig, Schedule, parse_settings
 from heads.finetune.state import alone, load_state, save_state, state_file
-from heads.losses import find_loss
+from heads.losses import CLASS_WEIGHTS, find_loss
 from heads.models import HeadModule, load_head
 from heads.results import require_writable
 from heads.splits import Fold
+from heads.stacked import Stack
 from heads.tensorboard import require_tensorboard, scalar_log
-from heads.train.objective import make_objective
+from heads.train.folds import require_examples
+from heads.train.leakage import find_leak
+from heads.train.objective import Regress, make_objective
 from heads.train.prepare import Dataset, make_dataset
 from heads.train.stack import Epoch
 
@@ -65,6 +75,7 @@ class _Plan:
     Attributes:
         config: What is asked for, with nothing left to `auto`.
         schedule: How it goes, likewise.
+        base: What the encoder has seen before.
         module: The head.
         head: Its configuration.
         device: Of `torch`.
@@ -77,6 +88,7 @@ class _Plan:
 
     config: FinetuneConfig
     schedule: Schedule
+    base: Seen
     module: HeadModule
     head: Any
     device: str
@@ -99,54 +111,84 @@ def finetune(config: FinetuneConfig) -> Path:
             refused.
     """
     plan = _plan(config)
+    chosen = _chosen(plan.config, plan.data)
     if not config.by_fold:
-        # All speakers but those that choose the epoch; nothing is left for testing.
-        first = plan.data.folds[0]
-        everyone = Fold(
-            train=np.sort(np.concatenate([first.train, first.test])),
-            val=first.val,
-            test=first.test[:0],
-        )
-        _train(plan, everyone, plan.folder, None)
+        _train(plan, chosen[0], plan.folder, None)
         return plan.folder
     count = len(plan.data.folds)
-    if config.fold is not None and config.fold >= count:
-        raise UsageError(f"--fold {config.fold}: there are {count}; give 0 to {count - 1}")
     write_folds(plan.folder, plan.folder.name, count)
-    chosen = range(count) if config.fold is None else [config.fold]
-    for number in chosen:
+    _tell_leaks(plan, chosen)
+    for number, fold in chosen.items():
         place = FoldOf(
             name=plan.folder.name, fold=number, count=count, protocol=protocol_options(config)
         )
-        _train(plan, plan.data.folds[number], plan.folder / f"fold{number}", place)
+        _train(plan, fold, plan.folder / f"fold{number}", place)
     return plan.folder if config.all_folds else plan.folder / f"fold{config.fold}"
 
 
+def _chosen(config: FinetuneConfig, data: Dataset) -> dict[int, Fold]:
+    """The folds that are to be trained, by their numbers.
+
+    Without folds all speakers train but those that choose the epoch, and nobody is left to test.
+
+    Raises:
+        UsageError: There is no such fold.
+        SerError: A fold lacks a class.
+    """
+    if not config.by_fold:
+        first = data.folds[0]
+        train = np.sort(np.concatenate([first.train, first.test]))
+        chosen = {0: Fold(train=train, val=first.val, test=first.test[:0])}
+    elif config.fold is None:
+        chosen = dict(enumerate(data.folds))
+    elif config.fold < len(data.folds):
+        chosen = {config.fold: data.folds[config.fold]}
+    else:
+        last = len(data.folds) - 1
+        raise UsageError(f"--fold {config.fold}: there are {last + 1}; give 0 to {last}")
+    require_examples(data.targets, list(chosen.values()), next(iter(chosen)))
+    return chosen
+
+
+def _tell_leaks(plan: _Plan, chosen: Mapping[int, Fold]) -> None:
+    """Warn where the encoder that fine-tuning begins with has seen what a fold is to test."""
+    data = plan.data
+    for number, fold in chosen.items():
+        leak = find_leak(plan.base, data.utterances, plan.contents, data.corpora, fold)
+        if leak:
+            _log.warning(
+                "fold %d tests %s, which %s was trained on, and so will the new checkpoint be: it "
+                "cannot be tested there; begin with an encoder that was not",
+                number,
+                leak.told,
+                plan.config.encoder,
+            )
+
+
 def _plan(config: FinetuneConfig) -> _Plan:
-    if config.tensorboard:
-        require_tensorboard()
-    task = config.task
-    name = task.heads[0]
+    name = config.task.heads[0]
     module = load_head(name)
-    if hasattr(module, "fit"):
-        raise UsageError(
-            f"--head {name} is not trained by gradients; give another, see `ser heads`"
-        )
-    schedule, head = parse_settings(task.settings, name, module)
-    config, schedule = _resolved(config, schedule)
-    find_family(config.encoder)
+    config, schedule, head = _checked(config, name, module)
+    task, device = config.task, resolve_device(config.task.device)
+    if config.dtype == "float16" and device == "cpu":
+        raise UsageError("--dtype float16 is for GPUs; give bfloat16 or float32 on a CPU")
+    base = _base(config.encoder)
     device = resolve_device(task.device)
     if config.dtype == "float16" and device == "cpu":
         raise UsageError("--dtype float16 is for GPUs; give bfloat16 or float32 on a CPU")
     require_writable(config.checkpoint_dir)
     corpus = read_corpus(task.corpus, config.root, generate=True)[: config.limit or None]
     encoder = load_tunable(config.encoder, device, config.dtype)
+    if base.pretrained is None:
+        base = replace(base, pretrained=bool(encoder.spec.trained))
     _unfreeze(encoder, config, schedule)
     check_conditioning(config.conditioning, encoder.spec.rate_hz)
     if not encoder.spec.frame_count(round(schedule.max_seconds * encoder.spec.rate_hz)):
         raise UsageError(f"--set max_seconds={schedule.max_seconds:g}: that is less than a frame")
     contents, unreadable = identify(corpus, hash_memory(task.cache_dir, task.corpus))
     readable = [one for one in corpus if one.key in contents]
+    # What cannot be under this protocol is told before hours of audio are decoded.
+    _chosen(config, make_dataset(task, readable, [], [task.corpus] * len(readable)))
     clips, positions, faults = listen(readable, encoder.ear, config.conditioning)
     _tell_left_out({**{name: why for (name, _), why in unreadable.items()}, **faults})
     if not positions:
@@ -158,10 +200,11 @@ def _plan(config: FinetuneConfig) -> _Plan:
     place = {one.id: i for i, one in enumerate(there)}
     clips = clips.at([place[one.id] for one in data.utterances])
     ids = [contents[one.key].id for one in data.utterances]
-    experiment = describe_experiment(config, schedule, head, encoder.spec, data, ids)
+    experiment = describe_experiment(config, schedule, head, encoder.spec, base, data, ids)
     return _Plan(
         config=config,
         schedule=schedule,
+        base=base,
         module=module,
         head=head,
         device=device,
@@ -171,6 +214,51 @@ def _plan(config: FinetuneConfig) -> _Plan:
         experiment=experiment,
         folder=folder_of(config, experiment),
     )
+
+
+def _checked(
+    config: FinetuneConfig, name: str, module: HeadModule
+) -> tuple[FinetuneConfig, Schedule, Any]:
+    """The request with nothing left to `auto`, its schedule, and the head's configuration.
+
+    Raises:
+        UsageError: Something of it cannot be, which is told before any audio is read.
+    """
+    task = config.task
+    if config.tensorboard:
+        require_tensorboard()
+    if hasattr(module, "fit"):
+        raise UsageError(
+            f"--head {name} is not trained by gradients; give another, see `ser heads`"
+        )
+    schedule, head = parse_settings(task.settings, name, module)
+    _require_gradients(name, module, head)
+    if not 0 <= task.seed < 2**32:
+        raise UsageError(f"--seed {task.seed}: give a number from 0 to {2**32 - 1}")
+    if task.class_weights not in CLASS_WEIGHTS:
+        raise unknown_name("--class-weights", task.class_weights, CLASS_WEIGHTS)
+    find_family(config.encoder)
+    if encoders_of(config.encoder) != [config.encoder]:
+        raise UsageError(
+            f"--encoder {config.encoder} holds one checkpoint for each fold; name one of them, "
+            f"such as {encoders_of(config.encoder)[0]}"
+        )
+    return *_resolved(config, schedule), head
+
+
+def _require_gradients(name: str, module: HeadModule, head: Any) -> None:
+    """See that a head can be trained with an encoder.
+
+    Raises:
+        UsageError: It cannot, or its dropout is no share.
+    """
+    Stack([torch.Generator()], [getattr(head, "dropout", 0.0)])
+    reducer = getattr(module, "reducer", None)
+    if reducer and reducer(head, ColumnRoles()) is not None:
+        raise UsageError(
+            f"--head {name} with these settings sees statistics that no gradient passes, and the "
+            "encoder would learn nothing; give --set pooling=mean, or another head"
+        )
 
 
 def _resolved(config: FinetuneConfig, schedule: Schedule) -> tuple[FinetuneConfig, Schedule]:
@@ -210,40 +298,57 @@ def _tell_left_out(faults: dict[str, str]) -> None:
 
 def _train(plan: _Plan, fold: Fold, folder: Path, place: FoldOf | None) -> None:
     """Train one fold's network and write its checkpoint, unless that is there."""
-    if is_there(folder):
-        _log.info("%s is there already", folder)
-        return
     config, told = plan.config, f"fold {place.fold}" if place else "all folds"
-    with alone(folder), torch.random.fork_rng():
+    devices = [] if plan.device == "cpu" else [torch.device(plan.device)]
+    file = state_file(folder)
+    with alone(folder), torch.random.fork_rng(devices):
+        if is_there(folder):
+            file.unlink(missing_ok=True)
+            _log.info("%s is there already", folder)
+            return
         training = _training(plan, fold)
-        file = state_file(folder)
         name = f"{plan.folder.name} {folder.name}"
         if load_state(file, training, name):
             at = training.progress
             _log.info("%s goes on in epoch %d, after step %d", folder, at.epoch, at.step)
         _tell_size(training, told)
-        started = time.perf_counter()
         with _curves(config, plan.folder.name, folder) as tell:
             training.run(lambda: save_state(file, training, name), tell)
-        base = seen_by_checkpoint(config.encoder)
-        if base is None and is_silent(config.encoder):
-            _log.warning(
-                "%s does not tell what it was trained on, so the new checkpoint cannot either",
-                config.encoder,
-            )
-        pretrained = bool(training.network.encoder.spec.trained)
-        seen = what_is_seen(
-            base, config, plan.data, plan.contents, fold, place, str(folder), pretrained
-        )
-        about = {"train_s": round(time.perf_counter() - started, 3), "device": plan.device}
+        seen = what_is_seen(plan.base, config, plan.data, plan.contents, fold, place, str(folder))
+        about = {"encoder": config.encoder, "device": plan.device, **_output_scale(training)}
         write_checkpoint(folder, training, plan.experiment, seen, about)
         file.unlink(missing_ok=True)
-    best = training.progress
-    _log.info("%s: best %s %.4f in epoch %d of %d; %s", told, plan.schedule.select,
-              abs(best.best_score[0]), best.best_epoch, len(best.history), folder)  # fmt: skip
+    done = training.progress
+    best, score = done.best_of_history, training.objective.score
+    _log.info(
+        "%s: the best of %d epochs is %d, with a validation loss of %.4f and %s of %.4f; %s",
+        told, len(done.history), best.epoch, best.val_loss, score, best.val_score, folder,
+    )  # fmt: skip
+
+
+def _base(encoder_id: str) -> Seen:
+    """What an encoder has seen, as far as it is known; a warning where its folder does not tell."""
+    seen = seen_by_checkpoint(encoder_id)
+    if seen is None and is_silent(encoder_id):
+        _log.warning(
+            "%s does not tell what it was trained on, so the new checkpoint cannot tell all",
+            encoder_id,
+        )
+        return Seen(complete=False)
+    return seen or Seen()
+
+
+def _output_scale(training: Training) -> dict[str, Any]:
+    """What the head's outputs become values on the annotators' scale by; nothing for classes."""
+    objective = training.objective
+    if not isinstance(objective, Regress):
+        return {}
+    factor, offset = objective.deviation[0].tolist(), objective.mean[0].tolist()
+    return {"output_scale": {"factor": factor, "offset": offset}}
 
 
 def _training(plan: _Plan, fold: Fold) -> Training:
+    gc.collect()  # models before this one, whose hooks refer to them in a circle
     config, task, data = plan.config, plan.config.task, plan.data
     encoder = load_tunable(config.encoder, plan.device, config.dtype)
     _unfreeze(encoder, config, plan.schedule)
@@ -282,8 +387,10 @@ def _curves(config: FinetuneConfig, name: str, folder: Path) -> Iterator[Callabl
     if not config.tensorboard:
         yield told
         return
-    place = config.checkpoint_dir / "tensorboard" / name / folder.name
-    with scalar_log(place) as add:
+    place = config.checkpoint_dir / "tensorboard" / name
+    if folder.name != name:
+        place /= folder.name
+    with disk_errors(place), scalar_log(place) as add:
 
         def both(epoch: Epoch) -> None:
             told(epoch)

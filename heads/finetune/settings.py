@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -132,7 +133,7 @@ class FinetuneConfig:
     tensorboard: bool = False
 
     def __post_init__(self) -> None:
-        if self.unfreeze != ALL and not self.unfreeze.isdecimal():
+        if self.unfreeze != ALL and not re.fullmatch("0|[1-9][0-9]*", self.unfreeze):
             raise UsageError(
                 f"--unfreeze {self.unfreeze}: give a number of transformer layers, from the last "
                 f"one, or {ALL}"

@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,13 @@ from safetensors.torch import save
 from torch import Tensor
 
 from embedcache.atomic import remove_stale, write_whole
-from embedcache.errors import SerError, disk_errors
+from embedcache.errors import SerError, disk_errors, out_of_memory
 from heads.finetune.epochs import Progress, Training
+from heads.finetune.network import below
 from heads.train.stack import Epoch
 
 FORMAT = 1
-_SUFFIX, _LOCK = ".resume.safetensors", ".lock"
+_SUFFIX = ".resume.safetensors"
 
 
 def state_file(checkpoint: Path) -> Path:
@@ -40,20 +41,21 @@ def alone(checkpoint: Path) -> Iterator[None]:
     Raises:
         SerError: One does.
     """
-    file = checkpoint.with_name(checkpoint.name + _LOCK)
+    file = checkpoint.with_name(f".{checkpoint.name}.lock")  # stays: another may wait on it
     with disk_errors(file):
         file.parent.mkdir(parents=True, exist_ok=True)
         remove_stale(file.parent)
         handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise SerError(
-                f"another process is training {checkpoint}; wait for it, or train another --fold"
-            ) from error
+        with suppress(OSError):  # where the disk knows locks
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise SerError(
+                    f"another process is training {checkpoint}; wait for it, or train another "
+                    "--fold"
+                ) from error
         yield
-        file.unlink(missing_ok=True)
     finally:
         os.close(handle)
 
@@ -74,7 +76,7 @@ def save_state(file: Path, training: Training, experiment: str) -> None:
     tensors: dict[str, Tensor] = {f"now.{n}": t for n, t in training.network.state().items()}
     tensors |= {f"best.{name}": t for name, t in progress.best.items()}
     for number, moments in optimiser["state"].items():
-        tensors |= {f"moments.{number}.{name}": t.cpu() for name, t in moments.items()}
+        tensors |= {f"moments.{number}.{n}": t.cpu().contiguous() for n, t in moments.items()}
     told = {
         "format": FORMAT,
         "experiment": experiment,
@@ -85,9 +87,11 @@ def save_state(file: Path, training: Training, experiment: str) -> None:
         "best_epoch": progress.best_epoch,
         "best_score": progress.best_score,
         "scaler": training.scaler.state_dict(),
+        "parts": progress.parts,
+        "seconds": progress.seconds,
     }
     with disk_errors(file):
-        write_whole(file, save(_own(tensors), {"progress": json.dumps(told)}))
+        write_whole(file, save(tensors, {"progress": json.dumps(told)}))
 
 
 def load_state(file: Path, training: Training, experiment: str) -> bool:
@@ -106,6 +110,8 @@ def load_state(file: Path, training: Training, experiment: str) -> bool:
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
         _restore(training, told, tensors)
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and out_of_memory(error):
+            raise
         raise SerError(
             f"{file} is damaged ({error!r}); remove it, and the training begins anew"
         ) from error
@@ -113,10 +119,10 @@ def load_state(file: Path, training: Training, experiment: str) -> bool:
 
 
 def _restore(training: Training, told: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-    training.network.load(_below("now.", tensors))
+    training.network.load(below("now.", tensors))
     optimiser = training.optimiser.state_dict()
     moments: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in _below("moments.", tensors).items():
+    for name, tensor in below("moments.", tensors).items():
         number, _, key = name.partition(".")
         moments.setdefault(int(number), {})[key] = tensor
     training.optimiser.load_state_dict({**optimiser, "state": moments})
@@ -127,16 +133,9 @@ def _restore(training: Training, told: dict[str, Any], tensors: dict[str, Tensor
         step=told["step"],
         loss=tuple(told["loss"]),
         history=[Epoch(**epoch) for epoch in told["history"]],
-        best=_below("best.", tensors),
+        best=below("best.", tensors),
         best_epoch=told["best_epoch"],
         best_score=tuple(told["best_score"]),
+        parts=told["parts"],
+        seconds=told["seconds"],
     )
-
-
-def _own(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors that share no memory, as safetensors wants them."""
-    return {name: tensor.contiguous().clone() for name, tensor in tensors.items()}
-
-
-def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)}

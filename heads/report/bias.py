@@ -54,7 +54,12 @@ def bias(run: Run, by: Sequence[str]) -> tuple[dict[str, Any], str]:
             )
         groups[column] = group_scores(table, values)
         gaps += group_gaps(table, column, values)
-    record = {"run_id": run.id, "groups": groups, "gaps": holm(gaps)}
+    record = {
+        "run_id": run.id,
+        "notes": notes(run.results),
+        "groups": groups,
+        "gaps": holm(gaps),
+    }
     return record, _render(record, run)
 
 

@@ -72,14 +72,21 @@ def make_folds(
     return folds, told
 
 
-def require_examples(targets: ClassTargets | DimensionTargets, folds: Sequence[Fold]) -> None:
-    """See that each fold can learn every class or dimension, and tell how well it has.
+def require_examples(
+    targets: ClassTargets | DimensionTargets, folds: Sequence[Fold], first: int = 0
+) -> None:
+    """See that each fold can learn every class or dimension.
+
+    Args:
+        targets: What is to be learned.
+        folds: Those that are to be trained.
+        first: Number of the first of them.
 
     Raises:
         SerError: A class has no training utterance, a dimension does not vary in a training part,
             or a validation part has too few values of all of them.
     """
-    for number, fold in enumerate(folds):
+    for number, fold in enumerate(folds, first):
         if isinstance(targets, DimensionTargets):
             _require_values(targets, fold, number)
             continue

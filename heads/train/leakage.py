@@ -15,9 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from embedcache.corpora import speakers_of
 from embedcache.errors import SerError
-from embedcache.seen import Seen, seen_by_cache
+from embedcache.seen import Seen, home_of, seen_by_cache
 from embedcache.utterance import Utterance
 from heads.folded import FoldedReader
 from heads.pool import FrameReader, PooledReader
@@ -115,11 +114,10 @@ def serve(
     sources: dict[int, Source] = {}
     leaks: dict[int, Leak] = {}
     for number, fold in enumerate(folds):
-        tested = [(utterances[i], contents[i], corpora[i]) for i in fold.test]
-        # What the protocol itself shares is counted elsewhere, encoder or not.
-        others = [*fold.train.tolist(), *fold.val.tolist()]
-        shared = {utterances[i].speaker for i in others}, {contents[i] for i in others}
-        found = {k: _leak(seen, tested, shared) for k, seen in _first(number, known)}
+        found = {
+            k: find_leak(seen, utterances, contents, corpora, fold)
+            for k, seen in _first(number, known)
+        }
         chosen = next((k for k, leak in found.items() if not leak), next(iter(found)))
         if found[chosen]:
             leaks[number] = found[chosen]
@@ -132,18 +130,52 @@ def serve(
     )
 
 
+def find_leak(
+    seen: Seen | None,
+    utterances: Sequence[Utterance],
+    contents: Sequence[str],
+    corpora: Sequence[str],
+    fold: Fold,
+) -> Leak:
+    """What of a fold's test part an encoder was trained on.
+
+    Speakers and recordings that the fold itself shares with its training or validation part are no
+    leak of the encoder: they are counted elsewhere, encoder or not.
+
+    Args:
+        seen: What the encoder was trained on, as far as it is known.
+        utterances: [N].
+        contents: [N], content ids.
+        corpora: [N].
+        fold: Positions among them.
+    """
+    if seen is None:
+        return Leak()
+    tested, others = fold.test.tolist(), [*fold.train.tolist(), *fold.val.tolist()]
+    heard = set(seen.contents) - {contents[i] for i in others}
+    known = set(seen.speakers) - {utterances[i].speaker for i in others}
+    homes = {home_of(corpus) for corpus in seen.unlisted}
+    return Leak(
+        speakers=sorted({s for i in tested if (s := utterances[i].speaker) in known and s}),
+        utterances=sum(contents[i] in heard for i in tested),
+        corpora=sorted({corpora[i] for i in tested if home_of(corpora[i]) in homes}),
+    )
+
+
 def _first(number: int, known: Sequence[Seen | None]) -> list[tuple[int, Seen | None]]:
     """Checkpoints by their positions, that of the fold's own number before all others."""
     return sorted(enumerate(known), key=lambda pair: (pair[0] != number, pair[0]))
 
 
 def _seen(reader: FrameReader) -> Seen | None:
-    """What the encoder of a reader was trained on; a warning where its checkpoint does not tell."""
+    """What the encoder of a reader was trained on; a warning where that is not all known."""
     parts = reader.readers.values() if isinstance(reader, PooledReader) else [reader]
     found: Seen | None = None
     for part in parts:
-        seen, silent = seen_by_cache(part.path, part.meta.encoder_id)
+        seen, silent = seen_by_cache(part.path, part.meta.encoder_id, part.meta.recorded)
         if silent:
+            seen = Seen(complete=False)
+        if seen and not seen.complete:
             _log.warning(
                 "%s does not tell what it was trained on: whether it has heard the speakers or "
                 "clips of a test part cannot be checked",
@@ -152,21 +184,6 @@ def _seen(reader: FrameReader) -> Seen | None:
         if seen:
             found = found | seen if found else seen
     return found
-
-
-def _leak(
-    seen: Seen | None,
-    tested: Sequence[tuple[Utterance, str, str]],
-    shared: tuple[set[str | None], set[str]],
-) -> Leak:
-    if seen is None:
-        return Leak()
-    speakers = {u.speaker for u, _, _ in tested if u.speaker} & set(seen.speakers) - shared[0]
-    heard = set(seen.contents) - shared[1]
-    recordings = sum(content in heard for _, content, _ in tested)
-    homes = {speakers_of(corpus) for corpus in seen.unlisted}
-    corpora = {corpus for _, _, corpus in tested if speakers_of(corpus) in homes}
-    return Leak(sorted(speakers), recordings, sorted(corpora))
 
 
 def _require_allowed(
@@ -181,7 +198,8 @@ def _require_allowed(
     if seen and seen.fold:
         told = f"--encoder {Path(encoder).parent}" if not isinstance(reader, FoldedReader) else ""
         remedy = f"use its folder of all folds ({told})" if told else "give the same folds again"
-        remedy += f", which were made with `{seen.fold.protocol}`"
+        remedy += f", which were made with `{seen.fold.protocol}`, from an encoder that has not "
+        remedy += "seen what they test"
     raise SerError(
         f"{text}: the score would be of memory, not of recognition; {remedy}, or give "
         "--allow-leakage, which marks the run as contaminated"
@@ -204,6 +222,7 @@ def _told(
         "source": whole.source,
         "base": whole.base,
         "pretrained": whole.pretrained,
+        "complete": whole.complete,
         "checkpoints": {
             str(fold): encoders[k] for k, source in sorted(sources.items()) for fold in source.folds
         },

@@ -43,7 +43,7 @@ def placed(frames: FrameSet, precision: str, device: str, deep: bool = False) ->
             frames = replace(frames, scale=Scale(*moments(frames, everyone), rows))
         frames = replace(frames, dtype=torch.bfloat16)
         size /= 2
-    return frames.resident(device) if size <= _SHARE * _free(device) else frames
+    return frames.resident(device) if size <= _SHARE * free_bytes(device) else frames
 
 
 def _multiplies_halves(device: str) -> bool:
@@ -54,7 +54,7 @@ def _multiplies_halves(device: str) -> bool:
     return bool(supported and supported())
 
 
-def _free(device: str) -> float:
+def free_bytes(device: str) -> float:
     """Bytes of memory that are free on a device."""
     if device != "cpu":
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)

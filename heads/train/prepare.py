@@ -218,6 +218,7 @@ def prepare(config: RunConfig) -> Prepared:
     data = make_dataset(
         config, reader.utterances, reader.missing, corpora_of(reader.utterances, reader)
     )
+    require_examples(data.targets, data.folds)
     served = serve(reader, data.utterances, data.corpora, data.folds, config.allow_leakage)
     views, view_of = _training_views(config, reader, data.utterances, data.folds)
     return Prepared(
@@ -249,7 +250,7 @@ def make_dataset(
 
     Raises:
         UsageError: The labels or the protocol do not exist.
-        SerError: A fold shares what its protocol keeps apart, or lacks a class.
+        SerError: A fold shares what its protocol keeps apart.
     """
     targets: ClassTargets | DimensionTargets
     unshared: Counts = {}
@@ -262,7 +263,6 @@ def make_dataset(
     utterances = [there[i] for i in targets.kept]
     kept = [corpora[i] for i in targets.kept]
     folds, told = make_folds(config, [*there, *missing], utterances, kept, targets)
-    require_examples(targets, folds)
     if unshared:
         told["classes_left_out"] = unshared
     return Dataset(utterances=utterances, corpora=kept, targets=targets, folds=folds, protocol=told)

@@ -44,7 +44,7 @@ def test_clips_are_the_same_from_memory_and_from_disk(tones: Path, monkeypatch):
     encoder = load_tunable("random:wav2vec2-tiny", "cpu", "auto")
     utterances = read_corpus("folder", tones)[:7]
     kept, positions, faults = listen(utterances, encoder.ear, Conditioning())
-    monkeypatch.setattr(module, "_free_bytes", lambda: 50_000.0)
+    monkeypatch.setattr(module, "free_bytes", lambda device: 50_000.0)
     read, _, _ = listen(utterances, encoder.ear, Conditioning())
     assert kept.kept and not read.kept and positions == list(range(7)) and not faults
     batches = [[3, 1], [0], [6, 5, 4, 2]]
@@ -59,7 +59,7 @@ def test_clips_are_the_same_from_memory_and_from_disk(tones: Path, monkeypatch):
 
 
 def test_a_clip_that_vanishes_after_it_was_heard_is_named(tmp_path, clips, monkeypatch):
-    monkeypatch.setattr(module, "_free_bytes", lambda: 0.0)
+    monkeypatch.setattr(module, "free_bytes", lambda device: 0.0)
     encoder = load_tunable("random:wav2vec2-tiny", "cpu", "auto")
     heard, _, _ = listen(read_corpus("folder", clips), encoder.ear, Conditioning())
     os.truncate(heard.utterances[2].path, 100)

@@ -61,15 +61,15 @@ def quiet(schedule: Schedule) -> Schedule:
 
 
 def gradients(training: Training, batches) -> tuple[float, list[torch.Tensor]]:
-    for module in training.network.encoder._model.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = 0.0
     training.network.train(True)
-    loss = training._gradients(batches)
+    loss, _ = training._gradients(batches)
     return loss, [p.grad.clone() for p in training.network.parameters() if p.grad is not None]
 
 
 def no_dropout(training: Training) -> None:
+    for module in training.network.encoder._model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
     config = training.network.encoder._model.config
     config.attention_dropout = config.activation_dropout = config.hidden_dropout = 0.0
     for layer in training.network.encoder._model.encoder.layers:
@@ -84,7 +84,7 @@ def test_gradients_are_of_the_mean_loss_however_clips_are_dealt(begin, heard, pa
     indices = [0, 5, 12, 17, 20]
     clips = [heard.read(i) for i in indices]
     expected, ours = gradients(together, [(indices, clips)])
-    apart._parts = parts
+    apart.progress.parts = parts
     several = [(indices[:2], clips[:2]), (indices[2:], clips[2:])]
     found, theirs = gradients(apart, several)
     assert found == pytest.approx(expected, rel=1e-5)
@@ -181,3 +181,116 @@ def test_a_loss_that_diverges_at_once_is_told_with_a_remedy(begin):
     training = begin(replace(SCHEDULE, lr=1e30, head_lr=1e30, warmup=0.0))
     with pytest.raises(SerError, match="diverged before an epoch could be kept; lower"):
         training.run(lambda: None, lambda epoch: None)
+
+
+def heard_by(training, monkeypatch):
+    """What the encoder is given from now on: samples and dropped blocks, in training or not."""
+    found = []
+    frames = training.network.encoder.frames
+
+    def listen(samples, *hidden):
+        found.append((training.network.head.training, [s.copy() for s in samples], *hidden))
+        return frames(samples, *hidden)
+
+    monkeypatch.setattr(training.network.encoder, "frames", listen)
+    return found
+
+
+def test_long_clips_are_cut_anywhere_in_training_and_to_their_middle_else(
+    begin, heard, monkeypatch
+):
+    training = begin(replace(quiet(SCHEDULE), max_seconds=0.45))
+    given = heard_by(training, monkeypatch)
+    training.run(lambda: None, lambda epoch: None)
+    longest = round(0.45 * 16_000)
+    whole = [heard.read(i) for i in range(len(heard.lengths))]
+    places = {True: [], False: []}
+    for training_now, samples, *_ in given:
+        for clip in samples:
+            assert len(clip) <= longest
+            if len(clip) < longest:
+                continue
+            for full in (one for one in whole if len(one) > longest):
+                windows = np.lib.stride_tricks.sliding_window_view(full, longest)[:, :8]
+                starts = np.flatnonzero((windows == clip[:8]).all(axis=1))
+                if starts.size and np.array_equal(full[starts[0] : starts[0] + longest], clip):
+                    places[training_now].append(starts[0] / max(1, len(full) - longest))
+    assert len(places[True]) > 20 and np.std(places[True]) > 0.1
+    assert places[False] and all(abs(place - 0.5) < 0.01 for place in places[False])
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.5])
+def test_each_trained_layer_is_dropped_as_often_as_asked(begin, monkeypatch, chance):
+    training = begin(replace(SCHEDULE, layerdrop=chance, epochs=6, patience=6))
+    given = heard_by(training, monkeypatch)
+    training.run(lambda: None, lambda epoch: None)
+    dropped = [hidden[-1] for training_now, _, *hidden in given if training_now]
+    shares = [np.mean([block in blocks for blocks in dropped]) for block in (0, 1)]
+    assert len(dropped) >= 40 and shares == pytest.approx([chance] * 2, abs=0.25 * (chance > 0))
+    assert all(not hidden for training_now, _, *hidden in given if not training_now)
+
+
+def test_the_loss_of_an_epoch_is_the_mean_over_its_clips(begin, heard):
+    """With a learning rate of nearly nothing, whatever the sizes of the batches."""
+    tiny = replace(quiet(SCHEDULE), lr=1e-30, head_lr=1e-30, epochs=1, weight_decay=0.0)
+    training = begin(tiny, dropout=0.0)
+    no_dropout(training)
+    training.run(lambda: None, lambda epoch: None)
+    (epoch,) = training.progress.history
+    losses = []
+    for i in training._fold.train:
+        with torch.no_grad(), training.network.encoder.frames([heard.read(int(i))]) as (x, mask):
+            logits = training.network.head(x, mask)[0, 0]
+        losses.append(-logits.log_softmax(0)[int(heard.utterances[i].label == "high")])
+    assert epoch.train_loss == pytest.approx(float(torch.stack(losses).mean()), rel=1e-4)
+
+
+def test_validation_draws_nothing(begin):
+    training = begin()
+    first, second = (training._outputs(training._fold.val) for _ in range(2))
+    assert torch.equal(first.nan_to_num(9), second.nan_to_num(9))
+    training.network.train(True)
+    assert torch.equal(training._outputs(training._fold.val).nan_to_num(9), first.nan_to_num(9))
+
+
+@pytest.mark.parametrize("limit", [1e-3, 1e6])
+def test_gradients_are_no_longer_than_their_limit(begin, heard, limit):
+    training = begin(replace(quiet(SCHEDULE), clip=limit))
+    indices = [2, 3, 30]
+    assert training._step([(indices, [heard.read(i) for i in indices])], 1.0)
+    norms = [p.grad.norm() for p in training.network.parameters() if p.grad is not None]
+    total = float(torch.stack(norms).norm())
+    assert total == pytest.approx(limit, rel=1e-3) if limit < 1 else 1e-3 < total < limit
+
+
+def test_every_step_moves_the_weights(begin):
+    """Also the first while the rate rises, and the last where it has nearly fallen to zero."""
+    training = begin(replace(SCHEDULE, epochs=1, warmup=0.3))
+    before, moved = training.network.state(), []
+
+    def look():
+        nonlocal before
+        now = training.network.state()
+        moved.append(any(not torch.equal(before[name], now[name]) for name in now))
+        before = now
+
+    training.run(look, lambda epoch: None)
+    assert len(moved) > 3 and all(moved[:-1])  # after the last step, and again after its epoch
+
+
+def test_accumulated_batches_go_on_where_they_stopped(begin, tmp_path):
+    schedule = replace(SCHEDULE, accumulate=2)
+    straight, stopped, again = (begin(schedule) for _ in range(3))
+    straight.run(lambda: None, lambda epoch: None)
+    file = tmp_path / "state"
+
+    def save():
+        save_state(file, stopped, "this")
+        raise StopError
+
+    with pytest.raises(StopError):
+        stopped.run(save, lambda epoch: None)
+    assert load_state(file, again, "this")
+    again.run(lambda: None, lambda epoch: None)
+    ours, theirs = straight.network.state(), again.network.state()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)

@@ -175,7 +175,7 @@ def test_soft_labels_and_dimensions_are_learned_too(finetuning, tones, tmp_path)
     values = finetune(finetuning(**common, target="dimensions", settings={"epochs": "5"}))
     told = json.loads((values / "ser.json").read_text())
     assert told["experiment"]["classes"] == ["valence", "arousal"]
-    assert told["best_score"] > 0.3  # concordance on speakers that did not train
+    assert told["best"]["val_score"] > 0.3  # concordance on speakers that did not train
 
 
 @pytest.mark.parametrize(
@@ -214,3 +214,95 @@ def test_checkpoints_of_other_experiments_lie_elsewhere(finetuning):
         finetune(replace(base, task=replace(base.task, settings=settings | {"save_minutes": "3"})))
         == folders[0]
     )
+
+
+def test_models_do_not_pile_up(finetuning):
+    """At most the one in training and the one before are there when the next is loaded."""
+    import gc
+    import weakref
+
+    from embedcache.encoders import huggingface
+
+    there, most = weakref.WeakSet(), []
+    load = huggingface.load_checkpoint
+
+    def watched(encoder_id):
+        most.append(len(there))
+        found = load(encoder_id)
+        there.add(found.model)
+        return found
+
+    gc.collect()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(huggingface, "load_checkpoint", watched)
+        finetune(finetuning(settings={"epochs": "1"}))
+    assert len(most) == 4 and max(most) == 0
+
+
+def test_what_was_known_of_the_base_is_known_of_the_checkpoint(finetuning, tmp_path, caplog):
+    base = tmp_path / "base"
+    load_tunable("random:wav2vec2-tiny", "cpu", "auto").save(base)
+    silent = finetune(finetuning(all_folds=False, folds=None, encoder=str(base)))
+    assert seen_of(silent).complete is False and "the new checkpoint cannot tell all" in caplog.text
+    (base / "ser.json").write_text('{"format": 1, "seen": {"corpora": ["ravdess"]}}')
+    told = finetune(finetuning(all_folds=False, folds=None, encoder=str(base)))
+    assert told != silent
+    assert seen_of(told).unlisted == ("ravdess",) and len(seen_of(told).contents) == 36
+
+
+def test_a_base_that_has_heard_what_a_fold_tests_is_told_before_training(finetuning, caplog):
+    first = finetune(finetuning(all_folds=False, fold=0))
+    finetune(finetuning(all_folds=False, fold=1, encoder=str(first)))
+    assert "fold 1 tests 2 speakers" in caplog.text and "begin with an encoder that" in caplog.text
+
+
+def test_the_same_weights_in_another_folder_are_found(finetuning, cached, tmp_path):
+    folder = finetune(finetuning())
+    cached(folder)
+    moved = folder.rename(tmp_path / "moved")
+    assert len(prepare(cached(moved)).sources) == 3
+
+
+def test_a_checkpoint_that_lacks_a_file_is_made_again(finetuning):
+    config = finetuning(all_folds=False, fold=0)
+    folder = finetune(config)
+    before = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").unlink()
+    assert finetune(config) == folder
+    assert (folder / "model.safetensors").read_bytes() == before
+
+
+def test_a_folder_of_folds_is_no_base(finetuning):
+    folder = finetune(finetuning(settings={"epochs": "1"}))
+    with pytest.raises(UsageError, match=r"one checkpoint for each fold; name one .* .*fold0$"):
+        finetune(finetuning(encoder=str(folder)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"seed": -1}, "--seed -1: give a number from 0 to 4294967295"),
+        ({"class_weights": "nonsense"}, "unknown --class-weights 'nonsense'"),
+        ({"settings": {"dropout": "1.5"}}, "--set dropout=1.5: give a share"),
+        ({"settings": {"max_seconds": "0.01"}}, "--set max_seconds=0.01: that is less than a fr"),
+        ({"heads": ["mlp"], "settings": {"pooling": "functionals"}}, "that no gradient passes"),
+        ({"protocol": "sesion"}, "did you mean 'session'"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_audio_is_heard(finetuning, changes, text, monkeypatch):
+    monkeypatch.setattr("heads.finetune.run.listen", lambda *given: pytest.fail("was heard"))
+    with pytest.raises(UsageError, match=text):
+        finetune(finetuning(**changes))
+
+
+def test_concordance_is_not_learned_of_single_clips(finetuning, tones, tmp_path):
+    lines = ["path,speaker,label,valence"]
+    for n, path in enumerate(sorted(tones.rglob("*.wav"))):
+        lines.append(f"{path},{path.parts[-2]},{path.parts[-3]},{n % 5}")
+    (tmp_path / "list.csv").write_text("\n".join(lines) + "\n")
+    config = finetuning(
+        root=tmp_path / "list.csv", corpus="manifest:tones", all_folds=False, folds=None,
+        target="dimensions", settings={"batch_seconds": "0.1"},
+    )  # fmt: skip
+    with pytest.raises(SerError, match="concordance is of two clips at least; give a larger --set"):
+        finetune(config)

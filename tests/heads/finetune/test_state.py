@@ -55,7 +55,8 @@ def undisturbed(tones: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_nothing_is_left_behind(undisturbed):
     there = {p.name for p in (undisturbed / "checkpoints").rglob("*") if p.is_file()}
     assert there == {
-        "config.json", "folds.json", "head.safetensors", "history.csv", "model.safetensors",
+        ".fold0.lock", "config.json", "folds.json",
+        "head.safetensors", "history.csv", "model.safetensors",
         "preprocessor_config.json", "ser.json",
     }  # fmt: skip
 

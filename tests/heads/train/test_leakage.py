@@ -211,7 +211,8 @@ def test_where_none_fits_the_protocol_that_made_them_is_told(tmp_path, planted, 
     paths = save_folds(tmp_path, planted[0], folds, protocol="--corpus a --seed 5")
     text = (
         rf"fold \d tests .* speakers? \(.*\) and \d+ recordings, which checkpoints/x was trained "
-        rf"on: {MEMORY}; give the same folds again, which were made with `--corpus a --seed 5`, or "
+        rf"on: {MEMORY}; give the same folds again, which were made with `--corpus a --seed 5`, "
+        "from an encoder that has not seen what they test, or "
     )
     with pytest.raises(SerError, match=text):
         prepare(run_config(cache=paths))
@@ -240,7 +241,7 @@ def test_one_checkpoint_alone_is_refused_and_its_folder_named(tmp_path, planted,
     text = (
         r"fold 1 tests 2 speakers \(.*\) and 24 recordings, which checkpoints/x/fold0 was trained "
         rf"on: {MEMORY}; use its folder of all folds \(--encoder checkpoints/x\), which were made "
-        f"with `{PROTOCOL}`, or give --allow-leakage"
+        f"with `{PROTOCOL}`, from an encoder that has not seen what they test, or give --allow-l"
     )
     with pytest.raises(SerError, match=text):
         prepare(run_config(cache=paths[0]))
@@ -254,7 +255,7 @@ def test_one_checkpoint_alone_is_refused_and_its_folder_named(tmp_path, planted,
 def test_silence_is_said_and_lets_the_run_go_on(cache, run_config, caplog):
     write_cache_record(cache, None)
     data = prepare(run_config(cache=cache))
-    assert data.seen is None and data.protocol["contamination"] is None
+    assert data.seen["complete"] is False and data.protocol["contamination"] is None
     (told,) = [r.getMessage() for r in caplog.records if "does not tell" in r.getMessage()]
     assert told == (
         "me/mine does not tell what it was trained on: whether it has heard the speakers or clips "

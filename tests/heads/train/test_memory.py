@@ -31,7 +31,7 @@ def test_small_frames_are_held_in_single_precision():
 def test_batches_are_the_same_whether_they_are_held_or_read(monkeypatch):
     for precision in ("float32", "bfloat16"):
         held = placed(frames(), precision, "cpu")
-        monkeypatch.setattr(memory, "_free", lambda device: 0.0)
+        monkeypatch.setattr(memory, "free_bytes", lambda device: 0.0)
         read = placed(frames(), precision, "cpu")
         monkeypatch.undo()
         assert held.flat is not None and read.flat is None
@@ -70,7 +70,7 @@ def test_speakers_scale_is_kept_in_half_precision():
 
 
 def test_free_memory_is_told_in_bytes():
-    assert 1e8 < memory._free("cpu") < 1e14
+    assert 1e8 < memory.free_bytes("cpu") < 1e14
 
 
 FRAMES = frame_set([np.random.default_rng(n).standard_normal((9, 4)) + 50 for n in range(5)])
