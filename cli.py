@@ -87,6 +87,14 @@ def heads() -> None:
 
 
 @app.command()
+def recipes() -> None:
+    """List the recipes: whole experiments."""
+    from heads.recipes import recipes as all_recipes
+
+    _print_list(all_recipes())
+
+
+@app.command()
 def extract(
     corpus: CorpusOption,
     root: Root,
@@ -510,6 +518,53 @@ def bias(
     record, table = report_bias(found, _names(by))
     typer.echo(table)
     logging.getLogger("ser").info("written: %s", found.write_report("bias", record))
+
+
+@app.command()
+def run(
+    recipe: Annotated[str, typer.Argument(help="See `ser recipes`, or a TOML file of your own.")],
+    root: Root,
+    corpus: Annotated[str | None, typer.Option(help="In place of the recipe's.")] = None,
+    encoder: Annotated[str | None, typer.Option(help="In place of the recipe's.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="SECTION.KEY=VALUE in place of the recipe's; repeatable."),
+    ] = None,
+    cache_dir: CacheDir = Path("cache"),
+    results_dir: ResultsDir = Path("results"),
+    checkpoint_dir: Annotated[Path, typer.Option(help="Folder of fine-tuned encoders.")] = Path(
+        "checkpoints"
+    ),
+    device: Device = "auto",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
+) -> None:
+    """Run a whole experiment, from audio to leaderboard and bias; run it again to resume."""
+    from embedcache.allocator import keep_freed_memory
+    from heads.recipes import find_recipe
+    from heads.recipes.reading import read_recipe
+    from heads.recipes.steps import Places, make_steps
+
+    found = read_recipe(find_recipe(recipe), set_ or (), corpus, encoder)
+    places = Places(
+        root=root,
+        cache_dir=cache_dir,
+        results_dir=results_dir,
+        checkpoint_dir=checkpoint_dir,
+        device=device,
+    )
+    steps = make_steps(found, places)
+    if dry_run:
+        from heads.recipes.plan import describe_plan
+
+        typer.echo(describe_plan(steps))
+        return
+    from heads.recipes.run import run_recipe
+
+    keep_freed_memory()
+    text, complete = run_recipe(steps)
+    typer.echo(text)
+    if not complete:
+        raise typer.Exit(EXIT_INCOMPLETE)
 
 
 @app.command()

@@ -15,6 +15,7 @@ from embedcache.request import (
     identify_contents,
     key_parts,
     load_requested,
+    new_folder,
     requested_utterances,
 )
 from embedcache.store.contents import add_views
@@ -22,6 +23,7 @@ from embedcache.store.inventory import take_inventory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from embedcache.encode import Clip
     from embedcache.encoders import Encoder
@@ -38,6 +40,8 @@ class Estimate:
         frames_bytes: That the frames of all of them take in the cache.
         to_encode: Number of contents, views included, that are not in the cache yet.
         encode_s: Expected wall-clock seconds to encode those, from a few clips measured now.
+        folder: The cache that they would go to.
+        layers: Names of the layers that were asked for.
     """
 
     utterances: int
@@ -45,10 +49,16 @@ class Estimate:
     frames_bytes: int
     to_encode: int
     encode_s: float
+    folder: Path
+    layers: tuple[str, ...]
 
 
-def estimate(config: ExtractConfig) -> Estimate:
+def estimate(config: ExtractConfig, remember: bool = True) -> Estimate:
     """Say what an extraction would do, and write nothing but remembered file hashes.
+
+    Args:
+        config: The request.
+        remember: Whether file hashes are remembered; else nothing is written at all.
 
     Raises:
         UsageError: Something was asked for that does not exist.
@@ -58,7 +68,7 @@ def estimate(config: ExtractConfig) -> Estimate:
     encoder = load_requested(config)
     spec = encoder.spec
     parts = key_parts(spec, config)
-    contents = add_views(identify_contents(originals, config)[0], config.views)
+    contents = add_views(identify_contents(originals, config, remember)[0], config.views)
     by_id = {content.id: content for content in contents.values()}
     found = find_serving(config, parts)
     todo = list(by_id.values())
@@ -73,6 +83,8 @@ def estimate(config: ExtractConfig) -> Estimate:
         frames_bytes=sum(frames_bytes(clip_of(c, config), spec, parts) for c in by_id.values()),
         to_encode=len(todo),
         encode_s=_measure(encoder, [clip_of(c, config) for c in todo], config),
+        folder=found[0] if found else new_folder(config, parts),
+        layers=spec.layers,
     )
 
 

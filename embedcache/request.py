@@ -194,7 +194,7 @@ def find_serving(config: ExtractConfig, parts: KeyParts) -> tuple[Path, store.Me
         try:
             meta = store.read_meta(folder)
         except SerError as error:
-            if isinstance(error, FormatError) and folder == _new_folder(config, parts):
+            if isinstance(error, FormatError) and folder == new_folder(config, parts):
                 raise  # it would be written over
             _log.warning("%s", error)
             continue
@@ -210,7 +210,7 @@ def find_or_create(config: ExtractConfig, spec: EncoderSpec) -> tuple[Path, stor
     silent = seen is None and spec.trained is not False and is_silent(config.encoder)
     _tell_unknown(config, seen, silent)
     found = find_serving(config, parts)
-    for place in _places(found[0] if found else _new_folder(config, parts)):
+    for place in _places(found[0] if found else new_folder(config, parts)):
         with disk_errors(place):
             remove_stale(place)
     if found:
@@ -229,7 +229,7 @@ def find_or_create(config: ExtractConfig, spec: EncoderSpec) -> tuple[Path, stor
             complete_checksums(folder, meta.key)
             meta = _rejoined(folder, config, spec, seen)
         return folder, meta
-    folder, key = _new_folder(config, parts), cache_key(parts)
+    folder, key = new_folder(config, parts), cache_key(parts)
     meta = store.Meta(
         corpus=config.corpus,
         key=key,
@@ -289,12 +289,12 @@ def _rejoined(
 
 
 def identify_contents(
-    utterances: Sequence[Utterance], config: ExtractConfig
+    utterances: Sequence[Utterance], config: ExtractConfig, remember: bool = True
 ) -> tuple[dict[Key, Content], dict[Key, str]]:
     """Contents by the utterance's key, and why the files of others cannot be read."""
     memory = store.hash_memory(config.cache_dir, config.corpus)
     with progress_bar(len(utterances), "hashing") as bar:
-        return identify(utterances, memory, bar.update)
+        return identify(utterances, memory, bar.update, remember)
 
 
 def clip_of(content: Content, config: ExtractConfig) -> Clip:
@@ -318,7 +318,8 @@ def progress_bar(total: int, what: str) -> tqdm[Any]:
     return tqdm(total=total, desc=what, unit="clip", delay=2, disable=None, leave=False)
 
 
-def _new_folder(config: ExtractConfig, parts: KeyParts) -> Path:
+def new_folder(config: ExtractConfig, parts: KeyParts) -> Path:
+    """The cache that a request makes where none serves it."""
     return store.cache_folder(config.cache_dir, config.corpus, config.encoder, cache_key(parts))
 
 

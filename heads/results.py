@@ -9,6 +9,7 @@ results/<run-id>/results.json          configuration, provenance, protocol, metr
                  confusion_matrix.png or predicted_values.png, training_history.png
                  tensorboard/          fold0.seed0/ and so on, where it was asked for
                  bias.json             written by `ser bias`
+                 recipe.json           written by `ser run`: what the recipe asked for
 """
 
 from __future__ import annotations
@@ -166,6 +167,20 @@ class Run:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise SerError(f"{file} cannot be read ({error}); train the head again") from error
         return {utterance.id: utterance for utterance in found}
+
+    def read_report(self, name: str) -> dict[str, Any] | None:
+        """A report that `write_report` has written; None where there is none.
+
+        Raises:
+            SerError: It is damaged.
+        """
+        file = self.path / f"{name}.json"
+        if not file.is_file():
+            return None
+        try:
+            return dict(json.loads(file.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise SerError(f"{file} is damaged ({error}); remove it") from error
 
     def write_report(self, name: str, record: Mapping[str, Any]) -> Path:
         """Write a report such as `bias` beside the results, as JSON."""

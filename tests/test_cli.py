@@ -181,6 +181,19 @@ SENTENCES = {
     "export layer": (2, "cache export C out --format npy --layer 4", "layer '4' is not in"),
     "export over": (2, "cache export C clips --format csv", "is there already and holds something"),
     "export what": (2, "cache export C out", "Missing option '--format'"),
+    "recipe": (2, "run scratch-ravdes --root clips", "did you mean 'scratch-ravdess'"),
+    "recipe root": (2, "run scratch-ravdess --root nowhere", "--root nowhere does not exist; rav"),
+    "recipe device": (2, "run scratch-ravdess --root clips --device gpu", "give auto, cpu, cuda"),
+    "recipe set": (
+        2,
+        "run scratch-ravdess --root clips --set train-head.sedes=1",
+        "--set train-head.sedes=1: unknown key 'sedes': did you mean 'seeds'",
+    ),
+    "recipe key": (
+        2,
+        "run scratch-ravdess --root clips --set train-head.set.epoch=1",
+        "scratch-ravdess.toml: [[train-head]] 1: unknown key in --set 'epoch': did you mean",
+    ),
     "command": (2, "extrac --corpus folder", "No such command 'extrac'"),
 }
 
@@ -399,6 +412,7 @@ def test_lists(run: Run) -> None:
     assert "ravdess" in run("corpora").out
     assert "random:wav2vec2-tiny" in run("encoders").out
     assert "mha" in run("heads").out
+    assert "scratch-ravdess" in run("recipes").out
 
 
 def test_help_without_a_command(run: Run) -> None:

@@ -34,6 +34,19 @@ def test_the_estimate_is_what_the_extraction_then_does(
     assert "12 utterances" in describe_estimate(config)
 
 
+def test_what_it_tells_of_the_cache_is_so(config: ExtractConfig) -> None:
+    before = estimate(config)
+    assert before.folder == extract(config).folder
+    assert before.layers == CacheReader(before.folder).meta.layers
+
+
+def test_nothing_at_all_is_written_where_nothing_is_to_be_remembered(
+    config: ExtractConfig,
+) -> None:
+    estimate(config, remember=False)
+    assert not config.cache_dir.exists()
+
+
 def test_a_dry_run_makes_no_cache(config: ExtractConfig) -> None:
     estimate(config)
     assert not list(config.cache_dir.glob("*/*/meta.json"))

@@ -76,7 +76,10 @@ def content_id(file_hash: str, start_s: float, end_s: float | None, view: str) -
 
 
 def identify(
-    utterances: Iterable[Utterance], memory: Path, tick: Callable[[], object] = lambda: None
+    utterances: Iterable[Utterance],
+    memory: Path,
+    tick: Callable[[], object] = lambda: None,
+    remember: bool = True,
 ) -> tuple[dict[Key, Content], dict[Key, str]]:
     """The content of each utterance.
 
@@ -84,6 +87,7 @@ def identify(
         utterances: In the corpus's order, views included.
         memory: File that remembers hashes by path, size and modification time.
         tick: Called once per utterance.
+        remember: Whether hashes are written there, too.
 
     Returns:
         Contents by the utterance's key, and for those whose file cannot be read the reason.
@@ -108,7 +112,8 @@ def identify(
             else:
                 unreadable[utterance.key] = faults[name]
             tick()
-    _save(memory, known, seen)
+    if remember:
+        _save(memory, known, seen)
     return found, unreadable
 
 

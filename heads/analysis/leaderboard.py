@@ -26,6 +26,9 @@ SHOWN = {
 LOWER_IS_BETTER = frozenset({"kl", "ece", "ece_scaled", "js", "brier", "rmse"}) | {
     f"rmse_{name}" for name in DIMENSIONS
 }
+# Of `training`, what other columns say, or what follows from them.
+_SAID = ("target", "tried", "views", "standardise", "smoothing", "labels", "label_set",
+         "label_set_version", "votes", "rename", "drop", "min_agreement", "ties")  # fmt: skip
 _UNKNOWN = {"mean": None, "std_seeds": None, "ci95": None}  # of runs of an earlier version
 
 
@@ -39,7 +42,8 @@ def leaderboard(results: Sequence[Mapping[str, Any]], metric: str) -> pd.DataFra
     Returns:
         Columns run, corpus, encoder, head, labels, protocol, folds, seeds; for each metric its
         name, `<metric>_std_seeds`, `<metric>_ci95_low` and `_high`, as fractions; speaker_overlap,
-        speakers (those that are tested), parameters, train_s, notes.
+        speakers (those that are tested), parameters, train_s, notes; settings: what differs in how
+        runs were trained that else look alike.
 
     Raises:
         UsageError: There is no such metric.
@@ -50,6 +54,7 @@ def leaderboard(results: Sequence[Mapping[str, Any]], metric: str) -> pd.DataFra
     table = pd.DataFrame([_row(result) for result in results])
     if table.empty:
         return table
+    table["settings"] = _telling_apart(results, table)
     return table.sort_values(
         [metric, "run"], ascending=[metric in LOWER_IS_BETTER, True], na_position="last",
         ignore_index=True,
@@ -129,6 +134,34 @@ def _labels(result: Mapping[str, Any]) -> str:
     text = f"{len(result['corpus']['labels'])} {training['labels']}"
     told = ", ".join(filter(None, made))
     return f"{text} ({told})" if told else text
+
+
+def _telling_apart(results: Sequence[Mapping[str, Any]], table: pd.DataFrame) -> list[str]:
+    """What differs in how runs were trained that else look alike; empty where nothing does."""
+    told = [""] * len(table)
+    alike = ["corpus", "encoder", "head", "labels", "protocol", "notes"]
+    for rows in table.groupby(alike, dropna=False, sort=False).indices.values():
+        settings = [_settings(results[row]) for row in rows]
+        names = dict.fromkeys(name for own in settings for name in own)
+        differing = [name for name in names if len({own.get(name, "-") for own in settings}) > 1]
+        for row, own in zip(rows, settings, strict=True):
+            told[row] = ", ".join(f"{name}={own.get(name, '-')}" for name in differing)
+    return told
+
+
+def _settings(result: Mapping[str, Any]) -> dict[str, str]:
+    """How a head was built and trained, as `--set` and options would say it."""
+    training = result["training"]
+    told = {**result["head"].get("config", {}), **training, "layer": result["cache"].get("layer")}
+    told |= {"seeds": result["protocol"]["seeds"]}
+    for name in _SAID:
+        told.pop(name, None)
+    tried: Sequence[Mapping[str, str]] = training.get("tried") or ()
+    for name in tried[0] if tried else ():
+        told[name] = "|".join(dict.fromkeys(one[name] for one in tried))
+    return {
+        name: "-".join(map(str, x)) if isinstance(x, list) else f"{x}" for name, x in told.items()
+    }
 
 
 def _row(result: Mapping[str, Any]) -> dict[str, Any]:

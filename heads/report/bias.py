@@ -13,7 +13,7 @@ from heads.metrics import sum_by, tally
 from heads.report.tables import percent, render_cells
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from embedcache.utterance import Utterance
     from heads.results import Run
@@ -41,8 +41,9 @@ def bias(run: Run, by: Sequence[str]) -> tuple[dict[str, Any], str]:
             f"{run.id} has learned {', '.join(run.labels)}: recall and accuracy of groups are of "
             "runs on emotions"
         )
+    everyone = run.utterances.values()
     if not by:
-        raise UsageError(f"--by is empty; there are: {', '.join(_columns(run))}")
+        raise UsageError(f"--by is empty; there are: {', '.join(columns(everyone))}")
     table, ids = _table(run)
     groups, gaps = {}, []
     for column in by:
@@ -50,7 +51,7 @@ def bias(run: Run, by: Sequence[str]) -> tuple[dict[str, Any], str]:
         if not any(values):
             raise UsageError(
                 f"--by {column}: this run's utterances have no such column; there are: "
-                f"{', '.join(_columns(run))}"
+                f"{', '.join(columns(everyone))}"
             )
         groups[column] = group_scores(table, values)
         gaps += group_gaps(table, column, values)
@@ -97,9 +98,10 @@ def _value(utterance: Utterance, column: str) -> str | None:
     return str(value) if value else None
 
 
-def _columns(run: Run) -> list[str]:
-    own = sorted({name for utterance in run.utterances.values() for name in utterance.extra})
-    return [c for c in (*_FIELDS, *own) if any(_value(u, c) for u in run.utterances.values())]
+def columns(utterances: Collection[Utterance]) -> list[str]:
+    """Columns that groups can be made by: those in which some utterance has a value."""
+    own = sorted({name for utterance in utterances for name in utterance.extra})
+    return [c for c in (*_FIELDS, *own) if any(_value(u, c) for u in utterances)]
 
 
 def _render(record: Mapping[str, Any], run: Run) -> str:

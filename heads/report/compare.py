@@ -107,6 +107,8 @@ def render_leaderboard(table: pd.DataFrame, metric: str, markdown: bool = False)
     rows = []
     for _, row in table.iterrows():
         cells = [str(row[name]) for name in columns]
+        if row["settings"]:
+            cells[columns.index("head")] += f" ({row['settings']})"
         cells += [_value(row[metric], metric), _value(row[f"{metric}_std_seeds"], metric)]
         cells += [_interval(row, metric), *(_value(row[name], name) for name in others)]
         overlap = row["speaker_overlap"]

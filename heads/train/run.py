@@ -36,6 +36,27 @@ def train_runs(config: RunConfig) -> Iterator[NewRun]:
         UsageError: A head, cache, layer, protocol or setting does not exist.
         SerError: The cache is damaged, a fold lacks a class, or every loss diverged.
     """
+    config, modules = check_request(config)
+    select = _select(config)
+    settings = {name: settings_of(name, config.settings) for name in modules}
+    device = resolve_device(config.device)
+    data = prepare(config)
+    layers = _layers(config.layer, data)
+    inputs = Inputs(data, config.standardise, device)
+    for name, module in modules.items():
+        candidates = make_candidates(settings[name], module, layers, select)
+        yield _train(config, data, name, module, candidates, inputs, device)
+
+
+def check_request(config: RunConfig) -> tuple[RunConfig, dict[str, HeadModule]]:
+    """See, before anything is read, that heads and their settings exist and go together.
+
+    Returns:
+        The configuration with its loss named, and the heads.
+
+    Raises:
+        UsageError: They do not.
+    """
     if not config.heads:
         raise UsageError("--head is empty; see `ser heads`")
     if not 1 <= config.seeds <= _MOST_SEEDS:
@@ -50,22 +71,16 @@ def train_runs(config: RunConfig) -> Iterator[NewRun]:
         if config.loss == "auto":
             config = replace(config, loss="kl" if select == "loss" else "cross-entropy")
         find_loss(config.loss)
-    settings = {name: settings_of(name, config.settings) for name in modules}
-    for name, module in modules.items():  # before anything is read: a wrong value is told first
-        candidates = make_candidates(settings[name], module, [("last",)], select)
+    for name, module in modules.items():
+        settings = settings_of(name, config.settings)
+        candidates = make_candidates(settings, module, [("last",)], select)
         _require_select(config, candidates[0].training.select)
         if config.target == "dimensions" and min(c.training.batch_size for c in candidates) < 2:
             raise UsageError("--set batch_size=1: concordance is of two utterances at least")
         gives = not hasattr(module, "fit") or hasattr(module, "fit_values")
         if config.target == "dimensions" and not gives:
             raise UsageError(f"--target dimensions: the head {name} gives no values; leave it out")
-    device = resolve_device(config.device)
-    data = prepare(config)
-    layers = _layers(config.layer, data)
-    inputs = Inputs(data, config.standardise, device)
-    for name, module in modules.items():
-        candidates = make_candidates(settings[name], module, layers, select)
-        yield _train(config, data, name, module, candidates, inputs, device)
+    return config, modules
 
 
 def _check_direct(config: RunConfig, direct: Sequence[str]) -> None:

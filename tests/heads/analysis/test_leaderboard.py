@@ -123,3 +123,40 @@ def test_all_notes_are_kept():
     changed = result()
     changed["corpus"] |= {"synthetic": True, "missing": 1}
     assert leaderboard([changed], "ua")["notes"][0] == "synthetic corpus, missing: 1 utterances"
+
+
+def built(name, config=(), training=(), protocol="speaker"):
+    """A run by how its head was built and trained."""
+    found = result(name)
+    found["head"]["config"] = dict(config)
+    found["training"] |= dict(training)
+    found["protocol"]["name"] = protocol
+    return found
+
+
+def settings(*runs):
+    table = leaderboard(runs, "ua")
+    return dict(zip(table["run"], table["settings"], strict=True))
+
+
+def test_runs_that_look_alike_show_what_tells_them_apart_and_no_more():
+    mean, max_ = ({"pooling": x, "hidden": [64, 8], "width": 3} for x in ("mean", "max"))
+    assert settings(built("a", mean), built("b", max_)) == {"a": "pooling=mean", "b": "pooling=max"}
+    fewer = settings(built("a", mean, {"lr": 0.1}), built("b", {"pooling": "mean", "width": 3}))
+    assert fewer == {"a": "hidden=64-8, lr=0.1", "b": "hidden=-, lr=-"}
+
+
+def test_what_another_column_tells_is_not_told_again():
+    apart = [
+        built("a", {"pooling": "mean"}),
+        built("b", {"pooling": "max"}, protocol="random"),
+        built("c", {"pooling": "max"}, {"labels": "soft"}),
+        built("d", {"pooling": "max"}, {"standardise": "speaker"}),
+    ]
+    assert set(settings(*apart).values()) == {""}
+
+
+def test_of_what_a_fold_chose_from_all_is_told():
+    chosen = {"tried": [{"lr": "0.1"}, {"lr": "0.2"}], "lr": 0.1}
+    found = settings(built("a", {}, {"tried": [], "lr": 0.1}), built("b", {}, chosen))
+    assert found == {"a": "lr=0.1", "b": "lr=0.1|0.2"}

@@ -75,6 +75,19 @@ def test_notes_are_shown(both, part, change, note, markdown):
         assert "unknown" in text.replace("speakers unknown", "")
 
 
+def test_settings_stand_beside_the_head_where_rows_would_look_alike(both):
+    one, other = (both[0] | {"run_id": name} for name in ("one", "other"))
+    other["head"] = one["head"] | {"config": one["head"]["config"] | {"pooling": "median"}}
+    pooling = one["head"]["config"]["pooling"]
+    rows = {
+        r["run"]: r for r in parse(render_leaderboard(leaderboard([one, other], "ua"), "ua", True))
+    }
+    assert rows["one"]["head"] == f"{one['head']['name']} (pooling={pooling})"
+    assert rows["other"]["head"] == f"{one['head']['name']} (pooling=median)"
+    alone = parse(render_leaderboard(leaderboard([one], "ua"), "ua", True))
+    assert alone[0]["head"] == one["head"]["name"]
+
+
 def test_tau_is_shown_where_a_run_has_it(results_dir, hard_run, soft_run):
     rows = {row["run"]: row for row in parse(compare([], results_dir, None, "ua", "md"))}
     tau = Run(soft_run).results["metrics"]["kendall_tau"]["mean"]

@@ -1,0 +1,175 @@
+"""From audio to the leaderboard and bias: every recipe, and what is not done twice."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from heads.recipes.grammar import Biasing
+from heads.recipes.run import choose_runs
+from heads.results import Run
+from tests.heads.recipes.commands import holds
+from tests.heads.recipes.corpora import (
+    select_ravdess,
+    write_cremad,
+    write_ravdess,
+    write_sessions,
+)
+
+FAST = ["train-head.seeds=1", "train-head.set.epochs=1"]
+SMALL = {
+    "scratch-ravdess": [
+        "train-head.set.transformer.width=16",
+        "train-head.set.transformer.feedforward=16",
+        "train-head.set.cnn-rnn.rnn=8",
+        "train-head.set.cnn-rnn.channels=8",
+    ],
+    "multi-emotion-iemocap": ["extract.layers=0,1"],
+    "attention-ravdess": ["extract.fix-seconds=0.3", "finetune.set.epochs=1"],
+}
+APART = {  # what tells rows of one head apart, under either protocol
+    "scratch-ravdess": (
+        "cnn-rnn (pooling=mean",
+        "cnn-rnn (pooling=attention",
+        "transformer (blocks=6",
+        "transformer (blocks=4",
+    )
+}
+ENCODERS = {
+    "scratch-ravdess": None,
+    "meanpool-ravdess": "random:wav2vec2-tiny",
+    "multi-emotion-iemocap": "random:wav2vec2-tiny",
+    "pase-bias": "random:pase+",
+    "attention-ravdess": "random:wav2vec2-tiny",
+}
+TUNED = ("attention-ravdess",)
+CORPORA = {
+    "scratch-ravdess": write_ravdess,
+    "meanpool-ravdess": write_ravdess,
+    "multi-emotion-iemocap": write_sessions,
+    "pase-bias": write_cremad,
+    "attention-ravdess": write_ravdess,
+}
+
+
+def whole(run, name: str, root: Path):
+    """A recipe as a user runs it, but for its size."""
+    words = ["run", name, "--root", root]
+    if ENCODERS[name]:
+        words += ["--encoder", ENCODERS[name]]
+    for change in [*FAST, *SMALL.get(name, [])]:
+        words += ["--set", change]
+    return run(*words)
+
+
+def results(folder: Path) -> list[dict]:
+    return [json.loads(p.read_text()) for p in sorted(folder.glob("results/*/results.json"))]
+
+
+@pytest.mark.parametrize("name", CORPORA)
+def test_a_recipe_goes_from_audio_to_the_report(run, tmp_path, name) -> None:
+    done = whole(run, name, CORPORA[name](tmp_path / "corpus"))
+    assert done.code == 0, done.err
+    found = results(tmp_path)
+    protocols = {result["protocol"]["name"] for result in found}
+    assert "random" in protocols and len(protocols) == 2
+    for result in found:
+        assert result["run_id"] in done.out
+        shared = result["protocol"]["speaker_overlap"]
+        assert (shared > 0) == (result["protocol"]["name"] == "random")
+        if ENCODERS[name]:
+            note = "encoder not pretrained" if name in TUNED else "untrained encoder"
+            assert note in done.out
+    for told in APART.get(name, ()):
+        assert done.out.count(f"{told},") + done.out.count(f"{told})") == 2, told
+    (report, *_) = tmp_path.glob("results/*/bias.json")
+    assert json.loads(report.read_text())["gaps"]
+    assert "Bias of " in done.out and "female - male" in done.out
+
+
+@pytest.mark.parametrize("name", ["scratch-ravdess", "meanpool-ravdess"])
+def test_a_recipe_of_ravdess_runs_on_the_real_one(run, tmp_path, ravdess, name) -> None:
+    done = whole(run, name, select_ravdess(tmp_path / "corpus", ravdess, (1, 5)))
+    assert done.code == 0, done.err
+    assert {r["corpus"]["utterances"] for r in results(tmp_path)} == {48}
+
+
+def test_what_is_there_is_not_done_again(run, mine, tmp_path, caplog) -> None:
+    first = run("run", mine, "--root", "clips")
+    assert first.code == 0, first.err
+    before = holds(tmp_path, but="files.json")  # it remembers hashes once files have settled
+    caplog.clear()
+    caplog.set_level("INFO")
+    again = run("run", mine, "--root", "clips")
+    assert again.out == first.out
+    assert holds(tmp_path, but="files.json") == before
+    assert "24 utterances: 0 contents encoded now" in caplog.text
+    assert caplog.text.count("is there already: results/") == 3
+    caplog.clear()
+    run("run", mine, "--root", "clips", "--set", "train-head.1.set.mlp.lr=0.1")
+    assert caplog.text.count("is there already: results/") == 2  # attention, and by speaker
+    assert len(results(tmp_path)) == 4
+
+
+def test_other_labels_are_trained_anew(run, mine, tmp_path) -> None:
+    """A clip that has moved to another emotion has the same frames and another target."""
+    run("run", mine, "--root", "clips")
+    assert len(results(tmp_path)) == 3
+    clip = min((tmp_path / "clips" / "sad" / "s0").iterdir())
+    clip.rename(tmp_path / "clips" / "angry" / "s0" / clip.name)
+    done = run("run", mine, "--root", "clips")
+    assert done.code == 0, done.err
+    assert len(results(tmp_path)) == 6
+
+
+def test_a_damaged_request_is_told(run, mine, tmp_path) -> None:
+    run("run", mine, "--root", "clips")
+    report = min(tmp_path.glob("results/*/recipe.json"))
+    report.write_text("{")
+    done = run("run", mine, "--root", "clips")
+    assert done.code == 1
+    assert "recipe.json is damaged" in done.err and "remove it" in done.err
+
+
+def test_steps_are_announced_with_their_commands(run, mine, caplog) -> None:
+    caplog.set_level("INFO")
+    run("run", mine, "--root", "clips")
+    for number, words in enumerate(
+        ["extract --corpus folder:mine", "train-head", "train-head", "compare RUN", "bias RUN"],
+        start=1,
+    ):
+        assert f"step {number} of 5: ser {words}" in caplog.text
+
+
+def test_clips_that_are_missing_make_it_exit_3(run, mine, tmp_path) -> None:
+    (tmp_path / "clips" / "sad" / "s0" / "empty.wav").write_bytes(b"")
+    done = run("run", mine, "--root", "clips")
+    assert done.code == 3
+    assert "| head" in done.out  # the format that the recipe asks for
+
+
+def test_a_corpus_that_can_be_generated_is(run, mine, tmp_path) -> None:
+    words = ["run", mine, "--root", "made", "--corpus", "synthetic", "--set", "train-head.seeds=1"]
+    planned = run(*words, "--dry-run")
+    assert planned.code == 2 and "--root made does not exist" in planned.err
+    assert not (tmp_path / "made").exists()
+    done = run(*words)
+    assert done.code == 0, done.err
+    assert "synthetic corpus" in done.out
+
+
+def test_bias_is_of_the_best_run_without_shared_speakers(run, mine, tmp_path) -> None:
+    run("run", mine, "--root", "clips")
+    runs = [Run(path.parent) for path in tmp_path.glob("results/*/results.json")]
+    (disjoint,) = [r for r in runs if r.results["protocol"]["name"] == "speaker"]
+    assert choose_runs(Biasing(), runs) == [disjoint]
+    assert choose_runs(Biasing(run="all"), runs) == [disjoint]
+    (attention,) = [r for r in runs if r.results["head"]["name"] == "attention"]
+    assert choose_runs(Biasing(run="attention"), runs) == [attention]
+    shared = [r for r in runs if r is not disjoint]
+    assert choose_runs(Biasing(run="all"), shared) == shared
+    best = max(shared, key=lambda r: r.results["metrics"]["ua"]["mean"])
+    assert choose_runs(Biasing(), shared) == [best]
+    assert [r.path for r in runs if (r.path / "bias.json").is_file()] == [disjoint.path]
