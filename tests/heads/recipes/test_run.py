@@ -26,7 +26,11 @@ SMALL = {
         "train-head.set.cnn-rnn.rnn=8",
         "train-head.set.cnn-rnn.channels=8",
     ],
-    "multi-emotion-iemocap": ["extract.layers=0,1"],
+    "multi-emotion-iemocap": [
+        "extract.layers=1,last",
+        "finetune.set.epochs=1",
+        "finetune.unfreeze=1",
+    ],
     "attention-ravdess": ["extract.fix-seconds=0.3", "finetune.set.epochs=1"],
 }
 APART = {  # what tells rows of one head apart, under either protocol
@@ -44,7 +48,7 @@ ENCODERS = {
     "pase-bias": "random:pase+",
     "attention-ravdess": "random:wav2vec2-tiny",
 }
-TUNED = ("attention-ravdess",)
+TUNED = ("attention-ravdess", "multi-emotion-iemocap")
 CORPORA = {
     "scratch-ravdess": write_ravdess,
     "meanpool-ravdess": write_ravdess,
