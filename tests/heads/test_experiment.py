@@ -61,7 +61,8 @@ def test_what_is_plain_to_hear_is_recognised(tones, tmp_path, read_results):
         results = read_results(folder)
         assert results["metrics"]["ua"]["mean"] == 1.0
         assert results["protocol"]["speaker_overlap"] == 0
-        assert results["cache"]["encoder"] == {"id": "logmel", "trained": None, "layers": ["last"]}
+        encoder = {"id": "logmel", "trained": None, "layers": ["last"], "seen": None}
+        assert results["cache"]["encoder"] == encoder
         assert len(pd.read_csv(folder / "predictions.csv")) == 2 * 36
 
 
