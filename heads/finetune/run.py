@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from embedcache.encoders import Tunable
+    from embedcache.utterance import Utterance
 
 _SHOWN_REASONS = 10
 
@@ -126,6 +127,24 @@ def finetune(config: FinetuneConfig) -> Path:
     return plan.folder if config.all_folds else plan.folder / f"fold{config.fold}"
 
 
+def check(config: FinetuneConfig, utterances: Sequence[Utterance]) -> None:
+    """Refuse what `finetune` would refuse before it hears audio.
+
+    Args:
+        config: As `finetune` takes it.
+        utterances: Of the corpus.
+
+    Raises:
+        UsageError: Something was asked for that does not exist or cannot be.
+        SerError: A fold lacks a class, or the encoder's files are damaged.
+    """
+    name = config.task.heads[0]
+    config, schedule, _ = _checked(config, name, load_head(name))
+    _tunable(config, schedule, _device(config))
+    corpora = [config.task.corpus] * len(utterances)
+    _chosen(config, make_dataset(config.task, utterances, [], corpora))
+
+
 def _chosen(config: FinetuneConfig, data: Dataset) -> dict[int, Fold]:
     """The folds that are to be trained, by their numbers.
 
@@ -169,22 +188,16 @@ def _plan(config: FinetuneConfig) -> _Plan:
     name = config.task.heads[0]
     module = load_head(name)
     config, schedule, head = _checked(config, name, module)
-    task, device = config.task, resolve_device(config.task.device)
-    if config.dtype == "float16" and device == "cpu":
-        raise UsageError("--dtype float16 is for GPUs; give bfloat16 or float32 on a CPU")
+    task, device = config.task, _device(config)
     base = _base(config.encoder)
     device = resolve_device(task.device)
     if config.dtype == "float16" and device == "cpu":
         raise UsageError("--dtype float16 is for GPUs; give bfloat16 or float32 on a CPU")
     require_writable(config.checkpoint_dir)
     corpus = read_corpus(task.corpus, config.root, generate=True)[: config.limit or None]
-    encoder = load_tunable(config.encoder, device, config.dtype)
+    encoder = _tunable(config, schedule, device)
     if base.pretrained is None:
         base = replace(base, pretrained=bool(encoder.spec.trained))
-    _unfreeze(encoder, config, schedule)
-    check_conditioning(config.conditioning, encoder.spec.rate_hz)
-    if not encoder.spec.frame_count(round(schedule.max_seconds * encoder.spec.rate_hz)):
-        raise UsageError(f"--set max_seconds={schedule.max_seconds:g}: that is less than a frame")
     contents, unreadable = identify(corpus, hash_memory(task.cache_dir, task.corpus))
     readable = [one for one in corpus if one.key in contents]
     # What cannot be under this protocol is told before hours of audio are decoded.
@@ -214,6 +227,27 @@ def _plan(config: FinetuneConfig) -> _Plan:
         experiment=experiment,
         folder=folder_of(config, experiment),
     )
+
+
+def _device(config: FinetuneConfig) -> str:
+    """The device, which has units for the precision that is asked for."""
+    device = resolve_device(config.task.device)
+    if config.dtype == "float16" and device == "cpu":
+        raise UsageError("--dtype float16 is for GPUs; give bfloat16 or float32 on a CPU")
+    return device
+
+
+def _tunable(config: FinetuneConfig, schedule: Schedule, device: str) -> Tunable:
+    """The encoder, with what of it is trained; it can hear clips of the schedule's length."""
+    encoder = load_tunable(config.encoder, device, config.dtype)
+    blocks = encoder.depth if config.unfreeze == ALL else int(config.unfreeze)
+    encoder.unfreeze(blocks, config.unfreeze_cnn, masking=schedule.mask_time > 0)
+    if config.gradient_checkpointing:
+        encoder.checkpoint_gradients()
+    check_conditioning(config.conditioning, encoder.spec.rate_hz)
+    if not encoder.spec.frame_count(round(schedule.max_seconds * encoder.spec.rate_hz)):
+        raise UsageError(f"--set max_seconds={schedule.max_seconds:g}: that is less than a frame")
+    return encoder
 
 
 def _checked(
@@ -282,13 +316,6 @@ def _resolved(config: FinetuneConfig, schedule: Schedule) -> tuple[FinetuneConfi
     return replace(config, task=task), schedule
 
 
-def _unfreeze(encoder: Tunable, config: FinetuneConfig, schedule: Schedule) -> None:
-    blocks = encoder.depth if config.unfreeze == ALL else int(config.unfreeze)
-    encoder.unfreeze(blocks, config.unfreeze_cnn, masking=schedule.mask_time > 0)
-    if config.gradient_checkpointing:
-        encoder.checkpoint_gradients()
-
-
 def _tell_left_out(faults: dict[str, str]) -> None:
     for reason, count in Counter(faults.values()).most_common(_SHOWN_REASONS):
         name = next(name for name, why in faults.items() if why == reason)
@@ -350,8 +377,7 @@ def _output_scale(training: Training) -> dict[str, Any]:
 def _training(plan: _Plan, fold: Fold) -> Training:
     gc.collect()  # models before this one, whose hooks refer to them in a circle
     config, task, data = plan.config, plan.config.task, plan.data
-    encoder = load_tunable(config.encoder, plan.device, config.dtype)
-    _unfreeze(encoder, config, plan.schedule)
+    encoder = _tunable(config, plan.schedule, plan.device)
     train = np.zeros((1, len(data.utterances)), bool)
     train[0, fold.train] = True
     objective = make_objective(task, data.targets, train, np.zeros(0, np.int64))

@@ -18,6 +18,7 @@ would be done, and `run` does it. Here is only what listing needs.
 from __future__ import annotations
 
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,9 @@ def find_recipe(name: str) -> Path:
     if name in built_in:
         return built_in[name]
     path = Path(name).expanduser()
-    if path.is_file():
-        return path
+    with suppress(OSError):  # a name that is too long is no file
+        if path.is_file():
+            return path
     if path.suffix == SUFFIX or "/" in name:
         raise UsageError(f"there is no recipe {name}; give a file, or one of `ser recipes`")
     raise unknown_name("recipe", name, built_in)
@@ -57,7 +59,7 @@ def load(path: Path) -> dict[str, Any]:
         SerError: It cannot be read.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise SerError(f"{path} cannot be read ({error.strerror or error})") from error
     except UnicodeDecodeError as error:

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from embedcache.errors import SerError
+from embedcache.seen import seen_by_cache
 from heads.results import list_runs
 from heads.train.candidates import settings_of
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from heads.recipes.steps import Training
 
 REPORT = "recipe"
+_log = logging.getLogger(__name__)
 _ELSEWHERE = ("heads", "cache", "cache_dir", "encoder", "device", "settings")
 _PACKAGES = ("ser-embedcache", "torch", "numpy", "scipy", "scikit-learn")
 
@@ -70,16 +74,30 @@ def digest_request(training: Training, head: str, reader: Frames) -> str:
         "contents": [reader.content_id(u.id) for u in reader.utterances],
         "views": [(view.id, view.view) for view in reader.views],
         "missing": sorted(one.id for one in reader.missing),
+        "seen": _seen(reader),
         "versions": {name: version(name) for name in _PACKAGES},
     }
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+def _seen(reader: Frames) -> list[dict[str, Any] | None]:
+    """What is known of the data that encoders were trained on: a run may become contaminated."""
+    found = []
+    for one in getattr(reader, "readers", [reader]):
+        seen, silent = seen_by_cache(one.path, one.meta.encoder_id, one.meta.recorded)
+        found.append({"complete": False} if silent else seen.to_json() if seen else None)
+    return found
 
 
 def runs_by_request(results_dir: Path) -> dict[str, Path]:
     """The runs of a folder that recipes have made, by what was asked for."""
     found = {}
     for run in list_runs(results_dir):
-        report = run.read_report(REPORT)
+        try:
+            report = run.read_report(REPORT)
+        except SerError as error:  # then it is trained again
+            _log.warning("%s", error)
+            continue
         if report and "asked" in report:
             found[str(report["asked"])] = run.path
     return found

@@ -14,7 +14,13 @@ if TYPE_CHECKING:
     from heads.recipes.reading import Section
     from heads.recipes.steps import Places, Steps, Training
 
-CHECKPOINTS, RUN = "CHECKPOINTS", "RUN"  # what only the step before tells
+RUN = "RUN"  # what only the steps before tell
+
+
+def checkpoints(steps: Steps, position: int | None) -> str:
+    """What stands for the folder that a fine-tuning prints: `CHECKPOINTS2` of the second."""
+    several = len(steps.finetune) > 1 and position is not None
+    return f"CHECKPOINTS{position + 1}" if several and position is not None else "CHECKPOINTS"
 
 
 def extract_command(steps: Steps, encoder: str | None = None) -> str:
@@ -46,7 +52,7 @@ def train_command(steps: Steps, training: Training, caches: Sequence[Path]) -> s
     words = ["train-head", "--corpus", steps.recipe.corpus]
     words += [word for cache in caches for word in ("--cache", str(cache))]
     if not caches:
-        words += ["--encoder", CHECKPOINTS, *_dirs(steps.places, "cache")]
+        words += ["--encoder", checkpoints(steps, training.tuned), *_dirs(steps.places, "cache")]
     words += training.section.options()
     return _line([*words, *_dirs(steps.places, "results"), *_device(steps.places)])
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from embedcache.corpora import label_order, read_corpus
-from embedcache.errors import UsageError
+from embedcache.errors import SerError, UsageError
 from embedcache.request import load_requested
+from embedcache.seen import seen_by_checkpoint
 from heads.dimensions import DimensionTargets, make_dimension_targets
 from heads.labels import ClassTargets, make_targets
 from heads.models import load_head
@@ -18,10 +19,12 @@ from heads.report.bias import columns
 from heads.train.candidates import make_candidates, settings_of
 from heads.train.corpora import find_label_set
 from heads.train.folds import make_folds, require_examples
+from heads.train.leakage import find_leak
 
 if TYPE_CHECKING:
     from embedcache.utterance import Utterance
     from heads.recipes.steps import Steps
+    from heads.splits import Fold
     from heads.train.prepare import RunConfig
 
 
@@ -57,10 +60,15 @@ def look(steps: Steps, generate: bool) -> list[Outlook]:
     found = []
     for training in steps.train:
         with at(f"{file}: {training.section.told}"):
-            found.append(_look(training.config, utterances))
+            found.append(_look(training.config, utterances, steps.extract.encoder))
     for section, biasing in zip(steps.recipe.bias, steps.bias, strict=True):
         with at(f"{file}: {section.told}"):
             _require_columns(biasing.by, utterances)
+    for section, tuning in zip(steps.recipe.finetune, steps.finetune, strict=True):
+        from heads.finetune.run import check
+
+        with at(f"{file}: {section.told}"):
+            check(tuning, utterances)
     with at(str(file)):
         _require_layers(steps)
     return found
@@ -74,7 +82,7 @@ def count_models(config: RunConfig, head: str, folds: int, layers: int) -> int:
     return folds * len(candidates) * (1 if hasattr(module, "fit") else config.seeds)
 
 
-def _look(config: RunConfig, utterances: Sequence[Utterance]) -> Outlook:
+def _look(config: RunConfig, utterances: Sequence[Utterance], encoder: str) -> Outlook:
     corpus = config.corpus
     targets: ClassTargets | DimensionTargets
     if config.target == "dimensions":
@@ -88,14 +96,35 @@ def _look(config: RunConfig, utterances: Sequence[Utterance]) -> Outlook:
         raise UsageError("standardise = 'speaker', and not all utterances name a speaker")
     folds, _ = make_folds(config, utterances, kept, [corpus] * len(kept), targets)
     require_examples(targets, folds)
+    if not config.allow_leakage:
+        _require_unheard(encoder, kept, corpus, folds)
     return Outlook(len(kept), len(targets.names), len(folds))
+
+
+def _require_unheard(
+    encoder: str, utterances: Sequence[Utterance], corpus: str, folds: Sequence[Fold]
+) -> None:
+    """See that no fold tests speakers or corpora that the encoder is known to have heard.
+
+    Recordings are known only once they are hashed: the guard of training looks at them.
+    """
+    seen = seen_by_checkpoint(encoder)
+    corpora = [corpus] * len(utterances)
+    for number, fold in enumerate(folds):
+        leak = find_leak(seen, utterances, [""] * len(utterances), corpora, fold)
+        if leak:
+            raise SerError(
+                f"fold {number} tests {leak.told}, which {encoder} was trained on: the score would "
+                "be of memory, not of recognition; give an encoder that was not, or "
+                "allow-leakage = true, which marks the runs as contaminated"
+            )
 
 
 def _require_layers(steps: Steps) -> None:
     """The encoder has the layers of which that cannot be told without it."""
     stored = [part.strip() for part in steps.extract.layers.split(",")]
     asked = [t for t in steps.train if t.config.layer not in (*ANY_LAYER, *stored)]
-    if not asked:
+    if not (asked or steps.finetune):  # else extraction comes first, and says it itself
         return
     spec = load_requested(steps.extract).spec
     for training in asked:

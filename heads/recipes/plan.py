@@ -8,8 +8,8 @@ from embedcache.estimate import Estimate, estimate
 from embedcache.store.reader import CacheReader
 from heads.recipes.asked import digest_request, runs_by_request
 from heads.recipes.commands import (
-    CHECKPOINTS,
     bias_command,
+    checkpoints,
     compare_command,
     extract_command,
     finetune_command,
@@ -69,7 +69,7 @@ def _encoding(
         yield finetune_command(steps, section), f"{made}; {_UNKNOWN}"
         # Untuned and tuned, an encoder gives frames of one size at one speed.
         told = f"{size} by each of {made}; about {count * found.encode_s:.0f} s"
-        yield extract_command(steps, CHECKPOINTS), told
+        yield extract_command(steps, checkpoints(steps, position)), told
 
 
 def _training(

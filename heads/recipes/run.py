@@ -64,8 +64,10 @@ def run_recipe(steps: Steps) -> tuple[str, bool]:
     names = [str(run) for run in dict.fromkeys(runs)]
     by, form = steps.compare.metric, steps.compare.format
     board = compare(names, steps.places.results_dir, None, by, form)
-    reports = _bias(steps, [Run(Path(name)) for name in names], announce)
-    return "\n\n".join([board, *reports]), complete
+    reports = list(_bias(steps, [Run(Path(name)) for name in names], announce))
+    if form in ("csv", "json"):  # for programs; each run's bias.json is there
+        return board, complete
+    return "\n\n".join([board, *dict.fromkeys(reports)]), complete
 
 
 @contextmanager
@@ -168,5 +170,8 @@ def choose_runs(biasing: Biasing, runs: Sequence[Run]) -> list[Run]:
     disjoint = [run for run in asked if run.results["protocol"]["speaker_overlap"] == 0]
     found = disjoint or asked
     if biasing.run == "best":
+        # Scores against other truths are not comparable.
+        labels = found[0].results["training"]["labels"]
+        found = [run for run in found if run.results["training"]["labels"] == labels]
         return [max(found, key=lambda run: run.results["metrics"]["ua"]["mean"] or 0.0)]
     return found

@@ -107,6 +107,13 @@ def make_steps(recipe: Recipe, places: Places) -> Steps:
             extract = _extraction(recipe, places)
         finetune = [_finetuning(section, recipe, extract, places) for section in recipe.finetune]
         train = [_training(one, recipe, extract, finetune, places) for one in recipe.train_head]
+        used = {training.tuned for training in train}
+        for position, section in enumerate(recipe.finetune):
+            if position not in used:
+                raise UsageError(
+                    f"{section.told}: no [[train-head]] has its folds (protocol, folds, test, val, "
+                    "seed and labels), so that nothing would be trained on its checkpoints"
+                )
         with at(recipe.compare.told):
             comparing = _comparing(recipe.compare, train)
         biasing = [_biasing(section, train) for section in recipe.bias]
@@ -178,7 +185,7 @@ def _finetuning(
         _check_protocol(config.task)
         if config.tensorboard:
             require_tensorboard()
-        if config.fold is None and not config.all_folds:
+        if not config.all_folds:
             raise UsageError(
                 "all-folds lacks: without a checkpoint for each fold, heads would be tested on "
                 "speakers that the encoder was tuned on; write all-folds = true"

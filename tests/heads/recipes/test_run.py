@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from embedcache.encoders import load_tunable
+from heads.recipes import find_recipe
 from heads.recipes.grammar import Biasing
 from heads.recipes.run import choose_runs
 from heads.results import Run
@@ -128,13 +130,61 @@ def test_other_labels_are_trained_anew(run, mine, tmp_path) -> None:
     assert len(results(tmp_path)) == 6
 
 
-def test_a_damaged_request_is_told(run, mine, tmp_path) -> None:
-    run("run", mine, "--root", "clips")
+def test_a_run_whose_request_is_damaged_is_trained_again(run, mine, tmp_path, caplog) -> None:
+    first = run("run", mine, "--root", "clips")
     report = min(tmp_path.glob("results/*/recipe.json"))
+    whole_one = report.read_text()
     report.write_text("{")
     done = run("run", mine, "--root", "clips")
-    assert done.code == 1
-    assert "recipe.json is damaged" in done.err and "remove it" in done.err
+    assert done.code == 0 and done.out == first.out
+    assert "recipe.json is damaged" in caplog.text and report.read_text() == whole_one
+
+
+def test_a_run_is_not_reused_once_its_encoder_is_known_to_have_heard_the_corpus(
+    run, mine, tmp_path
+) -> None:
+    load_tunable("random:wav2vec2-tiny", "cpu", "auto").save(tmp_path / "enc")
+    words = ("run", mine, "--root", "clips", "--encoder", "enc")
+    assert run(*words).code == 0
+    record = {"format": 1, "seen": {"corpora": ["folder:mine"]}}
+    (tmp_path / "enc" / "ser.json").write_text(json.dumps(record))
+    refused = run(*words)
+    assert refused.code == 1 and "[[train-head]]" in refused.err
+    assert "tests the corpus folder:mine, which enc was trained on" in refused.err
+    marked = run(*words, "--set", "train-head.allow-leakage=true")
+    assert marked.code == 0 and marked.out.count("CONTAMINATED") >= 3
+
+
+def test_the_leaderboard_for_programs_stands_alone(run, mine, tmp_path) -> None:
+    done = run("run", mine, "--root", "clips", "--set", "compare.format=json")
+    assert len(json.loads(done.out)) == 3 and list(tmp_path.glob("results/*/bias.json"))
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ("finetune.2.unfreeze=99", "--unfreeze 99: random:wav2vec2-tiny has 2 transformer layers"),
+        ("finetune.2.dtype=float16", "--dtype float16 is for GPUs"),
+        ("extract.layers=0,99", "there is no layer '99'"),
+    ],
+)
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
+def test_what_a_later_step_would_refuse_is_told_first(run, tmp_path, change, text, more) -> None:
+    write_ravdess(tmp_path / "corpus")
+    done = run("run", "attention-ravdess", "--root", "corpus", "--device", "cpu", "--encoder",
+               "random:wav2vec2-tiny", "--set", change, *more)  # fmt: skip
+    assert done.code == 2 and text in done.err and "attention-ravdess.toml" in done.err
+    assert not (tmp_path / "checkpoints").exists() and not (tmp_path / "cache").exists()
+
+
+def test_checkpoints_that_nothing_is_trained_on_are_refused(run, tmp_path) -> None:
+    write_ravdess(tmp_path / "corpus")
+    text = find_recipe("attention-ravdess").read_text()
+    first, second = (i for i in range(len(text)) if text.startswith("[[train-head]]", i))
+    (tmp_path / "half.toml").write_text(text[:first] + text[second:])
+    done = run("run", "half.toml", "--root", "corpus", "--encoder", "random:wav2vec2-tiny")
+    assert done.code == 2 and not (tmp_path / "checkpoints").exists()
+    assert "half.toml: [[finetune]] 1: no [[train-head]] has its folds" in done.err
 
 
 def test_steps_are_announced_with_their_commands(run, mine, caplog) -> None:
