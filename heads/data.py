@@ -26,7 +26,7 @@ Single = npt.NDArray[np.float32]
 
 _POOL = 16  # batches are sorted by length within so many at a time: little padding, still shuffled
 _DEVIATION_FLOOR = 1e-6
-_LARGEST = 2**22  # values of frames that are worked on at once, padding included
+_LARGEST = 2**25  # values of frames that are worked on at once, padding included
 _STEP = 32  # frames to whose multiples long batches are padded
 _SAMPLE = 1000  # utterances whose means tell about where frames lie
 

@@ -65,7 +65,7 @@ def look(steps: Steps, generate: bool) -> list[Outlook]:
         with at(f"{file}: {section.told}"):
             _require_columns(biasing.by, utterances)
     for section, tuning in zip(steps.recipe.finetune, steps.finetune, strict=True):
-        from heads.finetune.run import check
+        from heads.finetune.plan import check
 
         with at(f"{file}: {section.told}"):
             check(tuning, utterances)

@@ -290,7 +290,7 @@ def test_a_folder_of_folds_is_no_base(finetuning):
     ],
 )
 def test_what_cannot_be_is_refused_before_audio_is_heard(finetuning, changes, text, monkeypatch):
-    monkeypatch.setattr("heads.finetune.run.listen", lambda *given: pytest.fail("was heard"))
+    monkeypatch.setattr("heads.finetune.plan.listen", lambda *given: pytest.fail("was heard"))
     with pytest.raises(UsageError, match=text):
         finetune(finetuning(**changes))
 
