@@ -162,7 +162,7 @@ def our_step(encoder, clips, line: dict, asked: argparse.Namespace):
     network = build(encoder, module, module.Config(), CLASSES, few, schedule, 0, asked.device)
     fold = Fold(everyone, everyone[:1], everyone[:0])
     training = Training(network, clips, objective, fold, schedule, 0, asked.device)
-    return lambda indices, samples: training._step([(indices, samples)], 1.0)
+    return lambda indices, samples: training.step([(indices, samples)], 1.0)
 
 
 def peer_step(asked: argparse.Namespace, dtype: str):

@@ -42,6 +42,8 @@ class Estimate:
         encode_s: Expected wall-clock seconds to encode those, from a few clips measured now.
         folder: The cache that they would go to.
         layers: Names of the layers that were asked for.
+        dim: Values per frame (D).
+        frame_hz: Frames per second.
     """
 
     utterances: int
@@ -51,6 +53,8 @@ class Estimate:
     encode_s: float
     folder: Path
     layers: tuple[str, ...]
+    dim: int
+    frame_hz: float
 
 
 def estimate(config: ExtractConfig, remember: bool = True) -> Estimate:
@@ -85,6 +89,8 @@ def estimate(config: ExtractConfig, remember: bool = True) -> Estimate:
         encode_s=_measure(encoder, [clip_of(c, config) for c in todo], config),
         folder=found[0] if found else new_folder(config, parts),
         layers=spec.layers,
+        dim=spec.dim,
+        frame_hz=spec.frame_hz,
     )
 
 

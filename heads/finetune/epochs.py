@@ -178,7 +178,7 @@ class Training:
             while done.step < steps:
                 share = (done.epoch - 1 + (done.step + 0.5) / steps) / schedule.epochs
                 several = list(islice(read, schedule.accumulate))
-                if not self._step(several, self._rate(share)):
+                if not self.step(several, self._rate(share)):
                     _log.warning("the loss diverged in epoch %d, step %d", done.epoch, done.step)
                     return False
                 done.step += 1
@@ -188,8 +188,8 @@ class Training:
                     saved = time.monotonic()
         return True
 
-    def _step(self, batches: Sequence[tuple[Sequence[int], list[Samples]]], share: float) -> bool:
-        """One step of the optimiser; false where the loss is no number."""
+    def step(self, batches: Sequence[tuple[Sequence[int], list[Samples]]], share: float) -> bool:
+        """One step, at a share of the learning rates; false where the loss is no number."""
         self.network.train(True)
         for group in self.optimiser.param_groups:
             group["lr"] = group["peak"] * share

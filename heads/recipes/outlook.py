@@ -36,11 +36,13 @@ class Outlook:
         utterances: Number of those with a target.
         classes: Number of classes or dimensions.
         folds: Number of folds.
+        heard: Number of utterances that train or validate in the largest fold.
     """
 
     utterances: int
     classes: int
     folds: int
+    heard: int
 
 
 def look(steps: Steps, generate: bool) -> list[Outlook]:
@@ -98,7 +100,8 @@ def _look(config: RunConfig, utterances: Sequence[Utterance], encoder: str) -> O
     require_examples(targets, folds)
     if not config.allow_leakage:
         _require_unheard(encoder, kept, corpus, folds)
-    return Outlook(len(kept), len(targets.names), len(folds))
+    most = max(len(fold.train) + len(fold.val) for fold in folds)
+    return Outlook(len(kept), len(targets.names), len(folds), most)
 
 
 def _require_unheard(

@@ -16,13 +16,12 @@ from heads.recipes.commands import (
     train_command,
 )
 from heads.recipes.outlook import Outlook, count_models, look
+from heads.recipes.timing import Size, tell, time_head, time_tuning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from heads.recipes.steps import Steps, Training
-
-_UNKNOWN = "time unknown"  # it depends on the machine and on early stopping
 
 
 def describe_plan(steps: Steps) -> str:
@@ -59,14 +58,16 @@ def _encoding(
         todo = f"{found.to_encode} contents to encode, about {found.encode_s:.0f} s"
         yield extract_command(steps), f"{size}; {todo if found.to_encode else 'all there already'}"
     for position, section in enumerate(steps.recipe.finetune):
-        folds = next(
-            outlook.folds
+        outlook = next(
+            outlook
             for training, outlook in zip(steps.train, outlooks, strict=True)
             if training.tuned == position
         )
-        count = folds if steps.finetune[position].all_folds else 1
+        count = outlook.folds if steps.finetune[position].all_folds else 1
         made = _counted(count, "checkpoint")
-        yield finetune_command(steps, section), f"{made}; {_UNKNOWN}"
+        audio_s = 3600 * found.hours * outlook.heard / found.utterances
+        limit = tell(time_tuning(steps.finetune[position], audio_s, count))
+        yield finetune_command(steps, section), f"{made}; {limit}"
         # Untuned and tuned, an encoder gives frames of one size at one speed.
         told = f"{size} by each of {made}; about {count * found.encode_s:.0f} s"
         yield extract_command(steps, checkpoints(steps, position)), told
@@ -81,7 +82,11 @@ def _training(
         told = []
         for head in config.heads:
             models = count_models(config, head, outlook.folds, len(found.layers))
-            state = "there already" if head in there else _UNKNOWN
+            state = "there already"
+            if head not in there:
+                state = tell(
+                    time_head(config, head, _size(steps, training, outlook, found), models)
+                )
             told.append(f"{head}: {_counted(models, 'model')}, {state}")
         learned = "class" if config.target == "emotion" else "dimension"
         size = (
@@ -90,6 +95,19 @@ def _training(
         )
         caches = [found.folder] if training.tuned is None else []
         yield train_command(steps, training, caches), "; ".join([size, *told])
+
+
+def _size(steps: Steps, training: Training, outlook: Outlook, found: Estimate) -> Size:
+    """What a training's heads are trained on, its views of clips included."""
+    asked = list(training.config.views)
+    views = {"all": steps.extract.views, "none": ()}.get(asked[0], asked)
+    frames = round(3600 * found.hours * found.frame_hz / found.utterances)
+    return Size(
+        utterances=outlook.heard * (1 + len(views)),
+        frames=max(1, frames),
+        dim=found.dim,
+        outputs=outlook.classes,
+    )
 
 
 def _there(steps: Steps, training: Training, found: Estimate) -> set[str]:

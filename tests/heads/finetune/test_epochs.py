@@ -257,7 +257,7 @@ def test_validation_draws_nothing(begin):
 def test_gradients_are_no_longer_than_their_limit(begin, heard, limit):
     training = begin(replace(quiet(SCHEDULE), clip=limit))
     indices = [2, 3, 30]
-    assert training._step([(indices, [heard.read(i) for i in indices])], 1.0)
+    assert training.step([(indices, [heard.read(i) for i in indices])], 1.0)
     norms = [p.grad.norm() for p in training.network.parameters() if p.grad is not None]
     total = float(torch.stack(norms).norm())
     assert total == pytest.approx(limit, rel=1e-3) if limit < 1 else 1e-3 < total < limit
