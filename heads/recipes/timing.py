@@ -9,7 +9,6 @@ Letters: N utterances, K models of a stack.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -167,9 +166,5 @@ def _task(count: int, outputs: int, models: int) -> Task:
         train=roles[0],
         val=roles[1],
         test=roles[2],
-        names=_names(models),
+        names=[f"model {k}" for k in range(models)],
     )
-
-
-def _names(models: int) -> Sequence[str]:
-    return [f"model {k}" for k in range(models)]
