@@ -76,6 +76,53 @@ def tally(probabilities: Array, targets: Array) -> Array:
     )
 
 
+def tally_by(
+    probabilities: Array, targets: Array, groups: npt.NDArray[np.int64], count: int
+) -> Array:
+    """Summed tallies of groups of utterances: what `sum_by` makes of `tally`, without the rows.
+
+    Shape:
+        probabilities, targets: [N, C], groups: [N] in 0..G-1. Output: [G, K].
+    """
+    classes = targets.shape[1]
+    truth, guess = majority(targets), probabilities.argmax(axis=1)
+    clear = truth >= 0
+    confidence = np.take_along_axis(probabilities, guess[:, None], axis=1)[:, 0]
+    others = probabilities > np.take_along_axis(probabilities, truth[:, None], axis=1)
+    # Of equal probabilities the earlier class stands first.
+    equal = probabilities == np.take_along_axis(probabilities, truth[:, None], axis=1)
+    ahead = others.sum(axis=1) + (equal & (np.arange(classes) < truth[:, None])).sum(axis=1)
+    tau = kendall_tau(probabilities, targets)
+    defined = ~np.isnan(tau)
+
+    def summed(values: Array | npt.NDArray[np.bool_]) -> Array:
+        return np.bincount(groups, values, count)[:, None].astype(np.float64)
+
+    def counted(cells: npt.NDArray[np.int64], number: int, weights: Array | None = None) -> Array:
+        chosen = None if weights is None else weights[clear]
+        flat = np.bincount((groups * number + cells)[clear], chosen, count * number)
+        return flat.reshape(count, number).astype(np.float64)
+
+    number = equal_width_bin(confidence, BINS)
+    bins = [
+        counted(number, BINS),
+        counted(number, BINS, (guess == truth).astype(np.float64)),
+        counted(number, BINS, confidence),
+    ]
+    return np.concatenate(
+        [
+            counted(truth * classes + guess, classes**2),
+            summed(clear & (ahead < 2)),
+            summed(np.where(defined, tau, 0.0)),
+            summed(defined),
+            summed(kl_divergence(targets, probabilities)),
+            summed(np.ones(len(targets))),
+            np.stack(bins, axis=2).reshape(count, -1),
+        ],
+        axis=1,
+    )
+
+
 def sum_by(tallies: Array, groups: npt.NDArray[np.int64], count: int) -> Array:
     """Add up tallies by group: [N, K] and [N] in 0..G-1 give [G, K]."""
     summed = np.zeros((count, tallies.shape[1]))

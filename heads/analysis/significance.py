@@ -1,0 +1,275 @@
+"""Is one run better than another? Paired tests over speakers, and their correction.
+
+Clips of one speaker are no independent witnesses, so whole speakers are swapped between two runs,
+with all seeds at once.
+
+Letters: S seeds, G speakers, P pairs of runs or patterns of signs, K values of a tally.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from heads.analysis.tested import common, same_truth
+from heads.metrics import scores
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from heads.analysis.tested import Tested
+
+Array = npt.NDArray[np.float64]
+
+LEVEL = 0.05
+COMPARED = ("ua", "wa", "top2", "macro_f1", "kendall_tau", "kl", "ece")
+DRAWS = 19_999  # patterns of signs, where they cannot all be looked at
+SWAPS = 2_000  # of metrics that are no sums, where not all swaps can be looked at
+_EXACT = 32  # speakers at most, for all 2^32 patterns
+_ALL_SWAPS = 10
+_OF_VOTES = ("kendall_tau", "kl")
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignFlip:
+    """A sign-flip test.
+
+    Attributes:
+        p: Two-sided.
+        smallest_p: The smallest that these data could have given.
+    """
+
+    p: float
+    smallest_p: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One run less another, in one metric.
+
+    Attributes:
+        estimate: On all that both tested, seeds averaged.
+        ci95: Over speakers (jackknife, Student's t); None where it is undefined.
+        test: None where the difference is undefined.
+    """
+
+    estimate: float
+    ci95: tuple[float, float] | None
+    test: SignFlip | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paired:
+    """Two runs on what they share.
+
+    Attributes:
+        labels: Classes that both know.
+        utterances: How many both tested, with one true class.
+        speakers: Of those.
+        differences: By metric; those that these two runs do not have are left out.
+        lost: What is left out of the first run: utterances, classes.
+    """
+
+    labels: tuple[str, ...]
+    utterances: int
+    speakers: int
+    differences: dict[str, Difference]
+    lost: tuple[int, int]
+
+
+def compare_pair(
+    first: Tested, second: Tested, metrics: Sequence[str], seed: int = 0
+) -> Paired | str:
+    """How a run differs from another, first minus second, over the speakers that both tested.
+
+    Args:
+        first: A run.
+        second: Another.
+        metrics: Of `COMPARED`.
+        seed: Of the patterns of signs, where there are too many to look at all.
+
+    Returns:
+        The differences, or why there are none.
+    """
+    a, b = common(first, second)
+    if not len(a.ids):
+        return "no utterance that both tested with the same truth"
+    if len(a.labels) < 2:
+        return "fewer than two classes in common"
+    if not a.speakers.all():
+        return "speakers are not known"
+    if (a.speakers != b.speakers).any():
+        return "the runs name different speakers for the same utterances"
+    shared_votes = same_truth(a, b)
+    wanted = [name for name in metrics if shared_votes or name not in _OF_VOTES]
+    return Paired(
+        labels=a.labels,
+        utterances=len(a.ids),
+        speakers=len(np.unique(a.speakers)),
+        differences=_differences(a.by_speaker(), b.by_speaker(), len(a.labels), wanted, seed),
+        lost=(len(first.ids) - len(a.ids), len(first.labels) - len(a.labels)),
+    )
+
+
+def sign_flip(differences: Array, seed: int = 0) -> SignFlip:
+    """Is a sum of speakers' differences farther from 0 than their signs alone would bring it?
+
+    Each speaker's difference may as well have had the other sign, if the runs are alike: p is the
+    share of all 2^G patterns of signs whose sum is as far from 0 (R. A. Fisher 1935, The Design of
+    Experiments, section 21). All are looked at, up to 32 speakers, by halves: sorted sums of one
+    half answer how many of them bring each sum of the other half over the limit. Beyond, 19,999
+    patterns are drawn, and p counts the observed one as well.
+
+    Args:
+        differences: [G], what each speaker adds to the difference.
+        seed: Of the draws.
+
+    >>> sign_flip(np.array([1.0, 2.0, 3.0, 4.0, 5.0]))
+    SignFlip(p=0.0625, smallest_p=0.0625)
+    """
+    scale = np.abs(differences).sum()
+    moving = differences[np.abs(differences) > _ROUNDING * scale]  # a sign of 0 changes nothing
+    if not moving.size:
+        return SignFlip(p=1.0, smallest_p=1.0)
+    limit = abs(moving.sum()) - _ROUNDING * scale
+    if len(moving) > _EXACT:
+        rng = np.random.default_rng(seed)
+        sums = _random_signs(rng, DRAWS, len(moving)) @ moving
+        far = int((np.abs(sums) >= limit).sum())
+        return SignFlip(p=(1 + far) / (1 + DRAWS), smallest_p=1 / (1 + DRAWS))
+    smallest = 2.0 ** (1 - len(moving))
+    if limit <= 0:
+        return SignFlip(p=1.0, smallest_p=smallest)
+    half = len(moving) // 2
+    some, others = _all_sums(moving[:half]), np.sort(_all_sums(moving[half:]))
+    over = len(some) * len(others) - np.searchsorted(others, limit - some).sum()
+    return SignFlip(p=float(min(1.0, 2 * over * 2.0 ** -len(moving))), smallest_p=smallest)
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """p-values corrected for how many there are (S. Holm 1979, Scand. J. Statist. 6, 65-70).
+
+    >>> holm([0.01, None, 0.04, 0.03])
+    [0.03, None, 0.06, 0.06]
+    """
+    order = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
+    corrected: list[float | None] = [None] * len(p_values)
+    largest = 0.0
+    for rank, (p, index) in enumerate(order):
+        largest = max(largest, min(1.0, p * (len(order) - rank)))
+        corrected[index] = largest
+    return corrected
+
+
+def _differences(
+    a: Array, b: Array, classes: int, metrics: Sequence[str], seed: int
+) -> dict[str, Difference]:
+    """Each metric's difference between tallies by speaker, [S, G, K] and [S', G, K]."""
+    whole = _gap(a.sum(axis=1), b.sum(axis=1), classes)
+    without = _gap(
+        a.sum(axis=1, keepdims=True) - a, b.sum(axis=1, keepdims=True) - b, classes
+    )  # [G] each
+    contributions = _contributions(a, b, classes)
+    swapped: dict[str, Array] | None = None
+    found = {}
+    for name in metrics:
+        if name in contributions:
+            test = sign_flip(contributions[name], seed)
+        else:
+            if swapped is None:
+                swapped = _swapped(a.mean(axis=0), b.mean(axis=0), classes, seed)
+            test = _share_as_far(swapped[name])
+        estimate = float(whole[name])
+        if np.isnan(estimate):
+            continue
+        found[name] = Difference(
+            estimate=estimate, ci95=_jackknife(estimate, without[name]), test=test
+        )
+    return found
+
+
+def _gap(a: Array, b: Array, classes: int) -> dict[str, Array]:
+    """Difference of the metrics of summed tallies, seeds averaged: [S, ..., K] gives [...]."""
+    x, y = scores(a, classes), scores(b, classes)
+    return {name: x[name].mean(axis=0) - y[name].mean(axis=0) for name in x}
+
+
+def _contributions(a: Array, b: Array, classes: int) -> dict[str, Array]:
+    """What each speaker adds to the difference of metrics that are sums over utterances; [G].
+
+    The truth is the same, so the denominators are: recalls are hits over a class's utterances.
+    """
+    x, y = a.mean(axis=0), b.mean(axis=0)  # [G, K]
+    square = classes**2
+    cells = (x - y)[:, :square].reshape(-1, classes, classes)
+    hits = np.diagonal(cells, axis1=1, axis2=2)  # [G, C]
+    support = x[:, :square].reshape(-1, classes, classes).sum(axis=(0, 2))  # [C]
+    there = support > 0
+    total = support.sum()
+    top2, tau, _, kl, _ = np.moveaxis((x - y)[:, square : square + 5], -1, 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = {
+            "ua": (hits[:, there] / support[there]).sum(axis=1) / there.sum(),
+            "wa": hits.sum(axis=1) / total,
+            "top2": top2 / total,
+            "kl": kl / x[:, square + 4].sum(),
+        }
+        defined = x[:, square + 2], y[:, square + 2]
+        if np.array_equal(*defined):  # else a constant prediction leaves tau undefined in one run
+            found["kendall_tau"] = tau / defined[0].sum()
+    return found
+
+
+def _swapped(x: Array, y: Array, classes: int, seed: int) -> dict[str, Array]:
+    """Differences after swapping speakers between two runs, the first without a swap; [P] each.
+
+    All 2^G swaps, or as many as are drawn.
+
+    Shape:
+        x, y: [G, K], seeds averaged.
+    """
+    speakers = len(x)
+    if speakers <= _ALL_SWAPS:
+        kept = (np.arange(2**speakers)[:, None] >> np.arange(speakers)) & 1 == 0
+    else:
+        kept = np.random.default_rng(seed).random((SWAPS, speakers)) < 0.5
+        kept[0] = True
+    first = y.sum(axis=0) + kept.astype(np.float64) @ (x - y)
+    one, other = scores(first, classes), scores((x + y).sum(axis=0) - first, classes)
+    return {name: one[name] - other[name] for name in one}
+
+
+def _share_as_far(swapped: Array) -> SignFlip:
+    """The share of swaps whose difference is as far from 0 as without a swap, which is the first.
+
+    A swap that leaves the metric undefined counts as one as far.
+    """
+    far = ~(np.abs(swapped) < abs(swapped[0]) - _ROUNDING)
+    return SignFlip(p=float(far.mean()), smallest_p=float(2 / len(swapped)))
+
+
+def _jackknife(center: float, without: Array) -> tuple[float, float] | None:
+    """The 95 % interval of a difference from those without each speaker: [G]."""
+    count = len(without)
+    if count < 2 or np.isnan(without).any():
+        return None
+    error = np.sqrt((count - 1) / count * ((without - without.mean()) ** 2).sum())
+    half = float(stats.t.ppf(1 - LEVEL / 2, count - 1)) * error
+    return float(center - half), float(center + half)
+
+
+def _random_signs(rng: np.random.Generator, patterns: int, count: int) -> Array:
+    return 2.0 * (rng.random((patterns, count)) < 0.5) - 1.0
+
+
+def _all_sums(values: Array) -> Array:
+    """The sums of all 2^n patterns of signs."""
+    sums: Array = np.zeros(1)
+    for value in values:
+        sums = np.concatenate([sums - value, sums + value], dtype=np.float64)
+    return sums
