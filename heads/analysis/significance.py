@@ -264,7 +264,7 @@ def _jackknife(center: float, without: Array) -> tuple[float, float] | None:
 
 
 def _random_signs(rng: np.random.Generator, patterns: int, count: int) -> Array:
-    return 2.0 * (rng.random((patterns, count)) < 0.5) - 1.0
+    return np.where(rng.random((patterns, count)) < 0.5, 1.0, -1.0)
 
 
 def _all_sums(values: Array) -> Array:
