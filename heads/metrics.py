@@ -135,6 +135,16 @@ def confusion_matrix(tallies: Array, classes: int) -> Array:
     return tallies[..., _Parts(classes).confusion].reshape(*tallies.shape[:-1], classes, classes)
 
 
+def tally_sums(tallies: Array, classes: int) -> dict[str, Array]:
+    """The sums that a tally holds beside counts of classes: [..., K] gives [...] each.
+
+    `top2` hits; `tau` and `tau_count`, `kl` and `kl_count`: a sum over utterances, and how many
+    define it.
+    """
+    columns = np.moveaxis(tallies[..., _Parts(classes).sums], -1, 0)
+    return dict(zip(("top2", "tau", "tau_count", "kl", "kl_count"), columns, strict=True))
+
+
 def scores(tallies: Array, classes: int) -> dict[str, Array]:
     """Every metric of summed tallies; NaN where it is undefined.
 
@@ -149,14 +159,13 @@ def scores(tallies: Array, classes: int) -> dict[str, Array]:
     Shape:
         tallies: [..., K]. Output: [...] each.
     """
-    parts = _Parts(classes)
-    top2, tau_sum, tau_count, kl_sum, kl_count = np.moveaxis(tallies[..., parts.sums], -1, 0)
+    sums = tally_sums(tallies, classes)
     count, hits, confidence = np.moveaxis(_bins(tallies, classes), -1, 0)
     found = confusion_scores(confusion_matrix(tallies, classes))
     with np.errstate(divide="ignore", invalid="ignore"):
-        found["top2"] = top2 / count.sum(axis=-1)
-        found["kendall_tau"] = tau_sum / tau_count
-        found["kl"] = kl_sum / kl_count
+        found["top2"] = sums["top2"] / count.sum(axis=-1)
+        found["kendall_tau"] = sums["tau"] / sums["tau_count"]
+        found["kl"] = sums["kl"] / sums["kl_count"]
         found["ece"] = np.abs(hits - confidence).sum(axis=-1) / count.sum(axis=-1)
     return found
 

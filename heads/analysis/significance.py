@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from heads.analysis.tested import common, same_truth
-from heads.metrics import scores
+from heads.metrics import confusion_matrix, tally_sums
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float64]
 
 LEVEL = 0.05
-COMPARED = ("ua", "wa", "top2", "macro_f1", "kendall_tau", "kl", "ece")
+COMPARED = {
+    "emotion": ("ua", "wa", "top2", "macro_f1", "kendall_tau", "kl", "ece"),
+    "dimensions": ("ccc", "rmse", "pearson"),
+}
 DRAWS = 19_999  # patterns of signs, where they cannot all be looked at
 SWAPS = 2_000  # of metrics that are no sums, where not all swaps can be looked at
 _EXACT = 32  # speakers at most, for all 2^32 patterns
@@ -83,35 +86,36 @@ class Paired:
 
 
 def compare_pair(
-    first: Tested, second: Tested, metrics: Sequence[str], seed: int = 0
+    first: Tested, second: Tested, metrics: Sequence[str] | None = None, seed: int = 0
 ) -> Paired | str:
     """How a run differs from another, first minus second, over the speakers that both tested.
 
     Args:
         first: A run.
         second: Another.
-        metrics: Of `COMPARED`.
+        metrics: Of `COMPARED`; None is all of them that both runs have.
         seed: Of the patterns of signs, where there are too many to look at all.
 
     Returns:
         The differences, or why there are none.
     """
     a, b = common(first, second)
+    if not a.labels or (a.target == "emotion" and len(a.labels) < 2):
+        return "no two classes in common" if a.target == "emotion" else "other dimensions"
     if not len(a.ids):
         return "no utterance that both tested with the same truth"
-    if len(a.labels) < 2:
-        return "fewer than two classes in common"
     if not a.speakers.all():
         return "speakers are not known"
-    if (a.speakers != b.speakers).any():
+    if not np.array_equal(a.speakers, b.speakers):
         return "the runs name different speakers for the same utterances"
-    shared_votes = same_truth(a, b)
-    wanted = [name for name in metrics if shared_votes or name not in _OF_VOTES]
+    wanted = COMPARED[a.target] if metrics is None else metrics
+    if not same_truth(a, b):
+        wanted = [name for name in wanted if name not in _OF_VOTES]
     return Paired(
         labels=a.labels,
         utterances=len(a.ids),
-        speakers=len(np.unique(a.speakers)),
-        differences=_differences(a.by_speaker(), b.by_speaker(), len(a.labels), wanted, seed),
+        speakers=len(a.speaker_names),
+        differences=_differences(a, b, wanted, seed),
         lost=(len(first.ids) - len(a.ids), len(first.labels) - len(a.labels)),
     )
 
@@ -167,65 +171,65 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 
 
 def _differences(
-    a: Array, b: Array, classes: int, metrics: Sequence[str], seed: int
+    first: Tested, second: Tested, metrics: Sequence[str], seed: int
 ) -> dict[str, Difference]:
-    """Each metric's difference between tallies by speaker, [S, G, K] and [S', G, K]."""
-    whole = _gap(a.sum(axis=1), b.sum(axis=1), classes)
-    without = _gap(
-        a.sum(axis=1, keepdims=True) - a, b.sum(axis=1, keepdims=True) - b, classes
-    )  # [G] each
-    contributions = _contributions(a, b, classes)
-    swapped: dict[str, Array] | None = None
+    """Each metric's difference between two runs on the same utterances."""
+    a, b = first.by_speaker, second.by_speaker  # [S, G, K], [S', G, K]
+    whole = _gap(first, a.sum(axis=1), b.sum(axis=1))
+    # [G] each: without one speaker.
+    without = _gap(first, a.sum(axis=1, keepdims=True) - a, b.sum(axis=1, keepdims=True) - b)
+    x, y = a.mean(axis=0), b.mean(axis=0)
+    contributions = _contributions(x, y, len(first.labels)) if first.target == "emotion" else {}
+    swapped: dict[str, Array] = {}
     found = {}
     for name in metrics:
-        if name in contributions:
-            test = sign_flip(contributions[name], seed)
-        else:
-            if swapped is None:
-                swapped = _swapped(a.mean(axis=0), b.mean(axis=0), classes, seed)
-            test = _share_as_far(swapped[name])
         estimate = float(whole[name])
         if np.isnan(estimate):
             continue
+        if name in contributions:
+            test = sign_flip(contributions[name], seed)
+        else:
+            swapped = swapped or _swapped(first, x, y, seed)
+            test = _share_as_far(swapped[name])
         found[name] = Difference(
             estimate=estimate, ci95=_jackknife(estimate, without[name]), test=test
         )
     return found
 
 
-def _gap(a: Array, b: Array, classes: int) -> dict[str, Array]:
+def _gap(tested: Tested, a: Array, b: Array) -> dict[str, Array]:
     """Difference of the metrics of summed tallies, seeds averaged: [S, ..., K] gives [...]."""
-    x, y = scores(a, classes), scores(b, classes)
+    x, y = tested.scores(a), tested.scores(b)
     return {name: x[name].mean(axis=0) - y[name].mean(axis=0) for name in x}
 
 
-def _contributions(a: Array, b: Array, classes: int) -> dict[str, Array]:
+def _contributions(x: Array, y: Array, classes: int) -> dict[str, Array]:
     """What each speaker adds to the difference of metrics that are sums over utterances; [G].
 
     The truth is the same, so the denominators are: recalls are hits over a class's utterances.
+
+    Shape:
+        x, y: [G, K], seeds averaged.
     """
-    x, y = a.mean(axis=0), b.mean(axis=0)  # [G, K]
-    square = classes**2
-    cells = (x - y)[:, :square].reshape(-1, classes, classes)
-    hits = np.diagonal(cells, axis1=1, axis2=2)  # [G, C]
-    support = x[:, :square].reshape(-1, classes, classes).sum(axis=(0, 2))  # [C]
+    confusion = confusion_matrix(x, classes)
+    hits = np.diagonal(confusion - confusion_matrix(y, classes), axis1=1, axis2=2)  # [G, C]
+    support = confusion.sum(axis=(0, 2))  # [C]
     there = support > 0
-    total = support.sum()
-    top2, tau, _, kl, _ = np.moveaxis((x - y)[:, square : square + 5], -1, 0)
+    sums_x, sums_y = tally_sums(x, classes), tally_sums(y, classes)
+    change = {name: sums_x[name] - sums_y[name] for name in sums_x}
     with np.errstate(divide="ignore", invalid="ignore"):
         found = {
             "ua": (hits[:, there] / support[there]).sum(axis=1) / there.sum(),
-            "wa": hits.sum(axis=1) / total,
-            "top2": top2 / total,
-            "kl": kl / x[:, square + 4].sum(),
+            "wa": hits.sum(axis=1) / support.sum(),
+            "top2": change["top2"] / support.sum(),
+            "kl": change["kl"] / sums_x["kl_count"].sum(),
         }
-        defined = x[:, square + 2], y[:, square + 2]
-        if np.array_equal(*defined):  # else a constant prediction leaves tau undefined in one run
-            found["kendall_tau"] = tau / defined[0].sum()
+        if not change["tau_count"].any():  # a constant prediction leaves tau undefined in one run
+            found["kendall_tau"] = change["tau"] / sums_x["tau_count"].sum()
     return found
 
 
-def _swapped(x: Array, y: Array, classes: int, seed: int) -> dict[str, Array]:
+def _swapped(tested: Tested, x: Array, y: Array, seed: int) -> dict[str, Array]:
     """Differences after swapping speakers between two runs, the first without a swap; [P] each.
 
     All 2^G swaps, or as many as are drawn.
@@ -240,7 +244,7 @@ def _swapped(x: Array, y: Array, classes: int, seed: int) -> dict[str, Array]:
         kept = np.random.default_rng(seed).random((SWAPS, speakers)) < 0.5
         kept[0] = True
     first = y.sum(axis=0) + kept.astype(np.float64) @ (x - y)
-    one, other = scores(first, classes), scores((x + y).sum(axis=0) - first, classes)
+    one, other = tested.scores(first), tested.scores((x + y).sum(axis=0) - first)
     return {name: one[name] - other[name] for name in one}
 
 

@@ -1,19 +1,21 @@
 """A run's out-of-fold predictions as arrays, and what two runs have in common.
 
-Letters: S seeds, N utterances, C classes, G speakers, K values of a tally.
+Letters: S seeds, N utterances, C classes or emotional dimensions, G speakers, K values of a tally.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from embedcache.errors import SerError
+from heads.dimensional_metrics import dimensional_scores, dimensional_tally
 from heads.labels import majority
-from heads.metrics import tally_by
+from heads.metrics import scores, sum_by, tally_by
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,19 +27,23 @@ Array = npt.NDArray[np.float64]
 _ROUNDING = 1e-6  # of what is written with seven digits
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+# Without slots: tallies are kept once they are made.
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Tested:
     """Tested utterances in the order of their ids, each predicted by models that did not see it.
 
     Attributes:
-        labels: [C], names of the classes.
+        target: What was learned: `emotion` or `dimensions`.
+        labels: [C], names of the classes or dimensions.
         ids: [N].
         speakers: [N]; empty where the corpus does not know.
         folds: [N], the fold in which each was tested.
-        targets: [N, C], the annotated distribution; one-hot rows for hard labels.
-        predictions: [S, N, C], probabilities.
+        targets: [N, C], the annotated distribution, one-hot rows for hard labels; of dimensions
+            values, NaN where there are none.
+        predictions: [S, N, C], probabilities or values.
     """
 
+    target: str = "emotion"
     labels: tuple[str, ...]
     ids: npt.NDArray[np.str_]
     speakers: npt.NDArray[np.str_]
@@ -45,15 +51,33 @@ class Tested:
     targets: Array
     predictions: Array
 
-    def speaker_names(self) -> tuple[list[str], npt.NDArray[np.int64]]:
-        """The speakers' names, and the position of each utterance's speaker among them."""
-        names, codes = np.unique(self.speakers, return_inverse=True)
-        return names.tolist(), codes
+    @cached_property
+    def speaker_names(self) -> list[str]:
+        """[G], sorted."""
+        return [str(name) for name in np.unique(self.speakers)]
 
+    @cached_property
+    def speaker_codes(self) -> npt.NDArray[np.int64]:
+        """[N], the position of each utterance's speaker in `speaker_names`."""
+        return np.searchsorted(np.array(self.speaker_names, str), self.speakers)
+
+    @cached_property
     def by_speaker(self) -> Array:
-        """Tallies of each speaker in the order of their names: [S, G, K]."""
-        names, codes = self.speaker_names()
-        return np.stack([tally_by(p, self.targets, codes, len(names)) for p in self.predictions])
+        """Tallies of each speaker: [S, G, K]."""
+        return np.stack([self._tally(p) for p in self.predictions])
+
+    def scores(self, tallies: Array) -> dict[str, Array]:
+        """Metrics of summed tallies: [..., K] gives [...] each."""
+        if self.target == "dimensions":
+            return dimensional_scores(tallies, self.labels)
+        return scores(tallies, len(self.labels))
+
+    def _tally(self, predictions: Array) -> Array:
+        count = len(self.speaker_names)
+        if self.target == "dimensions":
+            rows = dimensional_tally(predictions, self.targets)
+            return sum_by(rows, self.speaker_codes, count)
+        return tally_by(predictions, self.targets, self.speaker_codes, count)
 
     def rows(self, chosen: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> Tested:
         """Some of the utterances."""
@@ -67,12 +91,18 @@ class Tested:
         )
 
 
-def tested_of(predictions: pd.DataFrame, labels: Sequence[str], told: str = "the run") -> Tested:
+def tested_of(
+    predictions: pd.DataFrame,
+    labels: Sequence[str],
+    target: str = "emotion",
+    told: str = "the run",
+) -> Tested:
     """Arrays from a table of predictions.
 
     Args:
         predictions: Columns id, speaker, fold, seed, true_<label>, pred_<label>.
-        labels: Names of the classes.
+        labels: Names of the classes or dimensions.
+        target: `emotion` or `dimensions`.
         told: What is named where the table contradicts itself.
 
     Raises:
@@ -81,57 +111,68 @@ def tested_of(predictions: pd.DataFrame, labels: Sequence[str], told: str = "the
     ids = predictions["id"].to_numpy(str)
     seeds, seed_of = np.unique(predictions["seed"].to_numpy(), return_inverse=True)
     order = np.lexsort((ids, seed_of))
-    shape = len(seeds), len(ids) // max(len(seeds), 1)
-    ids = ids[order]
+    count = len(ids) // max(len(seeds), 1)
     truth = predictions[[f"true_{label}" for label in labels]].to_numpy(float)[order]
     guess = predictions[[f"pred_{label}" for label in labels]].to_numpy(float)[order]
-    speakers = predictions["speaker"].to_numpy(str)[order]
-    folds = predictions["fold"].to_numpy(np.int64)[order]
-    if (
-        shape[0] * shape[1] != len(ids)
-        or not _same_in_all(ids, shape)
-        or not _same_in_all(speakers, shape)
-        or not _same_in_all(truth, shape)
-    ):
+    columns = [ids[order], predictions["speaker"].to_numpy(str)[order]]
+    columns.append(predictions["fold"].to_numpy(np.int64)[order])
+    whole = len(seeds) * count == len(ids) > 0
+    if not (whole and all(_same_in_all(own, len(seeds)) for own in (*columns, truth))):
         raise SerError(
             f"{told}: its seeds do not hold the same utterances with the same truth, so it was "
             "edited or is damaged; train the head again"
         )
-    if not (np.isfinite(truth).all() and np.isfinite(guess).all()):
+    if not np.isfinite(guess).all() or (target == "emotion" and not np.isfinite(truth).all()):
         raise SerError(f"{told}: a prediction or a truth is no number; train the head again")
-    count = shape[1]
     return Tested(
+        target=target,
         labels=tuple(labels),
-        ids=ids[:count],
-        speakers=speakers[:count],
-        folds=folds[:count],
+        ids=columns[0][:count],
+        speakers=columns[1][:count],
+        folds=columns[2][:count],
         targets=truth[:count],
-        predictions=guess.reshape(*shape, -1),
+        predictions=guess.reshape(len(seeds), count, -1),
     )
 
 
 def common(first: Tested, second: Tested) -> tuple[Tested, Tested]:
-    """Two runs on what they share: classes, utterances, and one true class in both.
+    """Two runs on what they share: classes, utterances, and one truth in both.
 
     Where classes are left out, utterances whose true class is among them are left out too, and
-    predictions and targets are distributions over the rest.
+    predictions and targets are distributions over the rest. Dimensions must be the same, and have
+    the same values.
     """
     labels = [label for label in first.labels if label in second.labels]
-    _, rows_a, rows_b = np.intersect1d(first.ids, second.ids, return_indices=True)
-    a, b = (_over(own, labels) for own in (first.rows(rows_a), second.rows(rows_b)))
-    truth_a, truth_b = majority(a.targets), majority(b.targets)
-    agreed = (truth_a == truth_b) & (a.targets.sum(axis=1) > 0) & (b.targets.sum(axis=1) > 0)
-    for own, whole, rows in ((a, first, rows_a), (b, second, rows_b)):
-        if own.labels != whole.labels:
-            chosen = majority(whole.targets[rows])
-            inside = np.isin(np.array(whole.labels, str), labels)
-            agreed &= (chosen < 0) | inside[chosen]
+    if first.target == "dimensions" and first.labels != second.labels:
+        labels = []
+    if np.array_equal(first.ids, second.ids):
+        a, b = first, second
+    else:
+        _, rows_a, rows_b = np.intersect1d(first.ids, second.ids, return_indices=True)
+        a, b = first.rows(rows_a), second.rows(rows_b)
+    agreed = np.ones(len(a.ids), bool)
+    for own in (a, b):
+        if tuple(labels) != own.labels:
+            agreed &= _inside(own, labels)
+    a, b = _over(a, labels), _over(b, labels)
+    if first.target == "dimensions":
+        agreed &= np.isclose(a.targets, b.targets, equal_nan=True).all(axis=1)
+    elif labels:
+        agreed &= majority(a.targets) == majority(b.targets)
     return (a, b) if agreed.all() else (a.rows(agreed), b.rows(agreed))
 
 
 def same_truth(first: Tested, second: Tested) -> bool:
     """Whether two runs, on what they share, have the same distributions for truth."""
-    return bool(np.allclose(first.targets, second.targets, atol=_ROUNDING))
+    return bool(np.allclose(first.targets, second.targets, atol=_ROUNDING, equal_nan=True))
+
+
+def _inside(tested: Tested, labels: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Which utterances have a true class, or one of their tied ones, among some classes: [N]."""
+    known = np.isin(np.array(tested.labels, str), np.array(labels, str))
+    truth = majority(tested.targets)
+    tied = np.isclose(tested.targets, tested.targets.max(axis=1, keepdims=True))
+    return np.where(truth >= 0, known[truth], (tied <= known).all(axis=1))
 
 
 def _over(tested: Tested, labels: Sequence[str]) -> Tested:
@@ -153,7 +194,10 @@ def _normalised(values: Array) -> Array:
     return shares
 
 
-def _same_in_all(values: npt.NDArray[np.generic], shape: tuple[int, int]) -> bool:
+def _same_in_all(values: npt.NDArray[np.generic], seeds: int) -> bool:
     """Whether each seed's part is that of the first."""
-    parts = values.reshape(*shape, *values.shape[1:])
-    return bool((parts == parts[:1]).all())
+    parts = values.reshape(seeds, -1)
+    first = np.broadcast_to(parts[:1], parts.shape)
+    if values.dtype.kind == "f":
+        return bool(np.array_equal(parts, first, equal_nan=True))
+    return bool(np.array_equal(parts, first))
