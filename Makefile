@@ -23,6 +23,8 @@ bench: $(VENV)/.installed-bench
 	$(BIN)/python -m benchmarks.read
 	$(BIN)/python -m benchmarks.heads
 	$(BIN)/python -m benchmarks.finetune
+	$(BIN)/python -m benchmarks.analysis
+	$(BIN)/python -m benchmarks.statistics
 
 bench-gpu: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.gpu

@@ -490,18 +490,48 @@ def train_head(
 
 @app.command()
 def compare(
-    runs: Annotated[list[str] | None, typer.Argument(help="Runs; none is all.")] = None,
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(help="Runs, compared on what they share; none is all, board by board."),
+    ] = None,
     corpus: Annotated[str | None, typer.Option(help="Only runs on this, or on all these.")] = None,
+    head: Annotated[str | None, typer.Option(help="Only these, as in mlp,mha.")] = None,
+    encoder: Annotated[str | None, typer.Option(help="Only these.")] = None,
+    protocol: Annotated[str | None, typer.Option(help="Only these.")] = None,
     metric: Annotated[
-        str | None, typer.Option(help="What to sort by; ua, and ccc of dimensions.")
+        str | None, typer.Option(help="What is tested and sorts; ua, and ccc of dimensions.")
+    ] = None,
+    sort: Annotated[
+        str | None, typer.Option(help="What sorts instead: wa, parameters, train_s, created, ...")
     ] = None,
     format: Annotated[str, typer.Option(help="table, md, csv or json.")] = "table",
+    picture: Annotated[
+        Path | None, typer.Option(help="Critical-difference diagram: a .png, .svg or .pdf file.")
+    ] = None,
     results_dir: ResultsDir = Path("results"),
 ) -> None:
-    """Print the leaderboard of runs."""
+    """Print leaderboards: intervals over speakers, and which runs are as good as the best."""
+    from heads.report.compare import Comparison
     from heads.report.compare import compare as compare_runs
+    from heads.report.contenders import Chosen
 
-    typer.echo(compare_runs(runs or [], results_dir, corpus, metric, format))
+    chosen = Chosen(
+        names=runs or [],
+        results_dir=results_dir,
+        corpus=corpus,
+        head=head,
+        encoder=encoder,
+        protocol=protocol,
+    )
+    asked = Comparison(
+        chosen=chosen,
+        metric=metric,
+        sort=sort,
+        format=format,
+        picture=picture,
+        together=bool(runs),
+    )
+    typer.echo(compare_runs(asked))
 
 
 @app.command()

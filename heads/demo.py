@@ -9,7 +9,8 @@ from embedcache.extract import extract
 from embedcache.request import ExtractConfig
 from heads.experiment import run_heads
 from heads.report.bias import bias
-from heads.report.compare import compare
+from heads.report.compare import Comparison, compare
+from heads.report.contenders import Chosen
 from heads.results import Run, find_run
 from heads.train.prepare import RunConfig
 
@@ -39,7 +40,8 @@ def demo(folder: Path) -> str:
         _log.info("training %s on the cached frames", ", ".join(HEADS))
         training = RunConfig(heads=HEADS, corpus=CORPUS, cache=extraction.folder, seeds=SEEDS)
         runs += list(run_heads(training, results_dir))
-    board = compare([str(run) for run in runs], results_dir, None, None, "table")
+    chosen = Chosen(names=[str(run) for run in runs], results_dir=results_dir)
+    board = compare(Comparison(chosen=chosen))
     best = _best(runs)
     record, table = bias(best, ("gender",))
     best.write_report("bias", record)

@@ -131,7 +131,7 @@ class Run:
 
         file = self.path / "predictions.csv"
         wanted = {f"{kind}_{label}" for kind in ("true", "pred") for label in self.labels}
-        types = {"id": str, "speaker": str, "fold": int, "seed": int}
+        types = {"id": object, "speaker": object, "fold": int, "seed": int}  # read fastest
         types |= dict.fromkeys(wanted, float)
         # A dimension that is not annotated is empty; a class never is.
         empty = {name: [""] for name in wanted if self.target == "dimensions"}
@@ -144,7 +144,7 @@ class Run:
                 encoding_errors="surrogateescape",
             )
         except (OSError, ValueError) as error:
-            reason = str(error).strip()
+            reason = (getattr(error, "strerror", None) or str(error)).strip()
             raise SerError(f"{file} cannot be read ({reason}); train the head again") from error
         lacking = sorted(({"id", "speaker", "fold", "seed"} | wanted) - set(table.columns))
         if lacking:
@@ -167,6 +167,12 @@ class Run:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise SerError(f"{file} cannot be read ({error}); train the head again") from error
         return {utterance.id: utterance for utterance in found}
+
+    @property
+    def model_bytes(self) -> int | None:
+        """Size of the weights of all folds and seeds; None where they are gone."""
+        file = self.path / "model.safetensors"
+        return file.stat().st_size if file.is_file() else None
 
     def read_report(self, name: str) -> dict[str, Any] | None:
         """A report that `write_report` has written; None where there is none.

@@ -29,7 +29,7 @@ LOWER_IS_BETTER = frozenset({"kl", "ece", "ece_scaled", "js", "brier", "rmse"}) 
 # Of `training`, what other columns say, or what follows from them.
 _SAID = ("target", "tried", "views", "standardise", "smoothing", "labels", "label_set",
          "label_set_version", "votes", "rename", "drop", "min_agreement", "ties")  # fmt: skip
-_UNKNOWN = {"mean": None, "std_seeds": None, "ci95": None}  # of runs of an earlier version
+_UNKNOWN = dict.fromkeys(("mean", "std_seeds", "std_folds", "ci95"))  # of an earlier version
 
 
 def leaderboard(results: Sequence[Mapping[str, Any]], metric: str) -> pd.DataFrame:
@@ -40,10 +40,11 @@ def leaderboard(results: Sequence[Mapping[str, Any]], metric: str) -> pd.DataFra
         metric: One of that target's in `SHOWN`.
 
     Returns:
-        Columns run, corpus, encoder, head, labels, protocol, folds, seeds; for each metric its
-        name, `<metric>_std_seeds`, `<metric>_ci95_low` and `_high`, as fractions; speaker_overlap,
-        speakers (those that are tested), parameters, train_s, notes; settings: what differs in how
-        runs were trained that else look alike.
+        Columns run, created, corpus, encoder, head, labels, protocol, folds, seeds; for each metric
+        its name, `<metric>_std_seeds`, `<metric>_std_folds`, `<metric>_ci95_low` and `_high`, as
+        fractions; of emotions `f1_<label>`; speaker_overlap, speakers (those that are tested),
+        parameters, train_s, notes; settings: what differs in how runs were trained that else look
+        alike.
 
     Raises:
         UsageError: There is no such metric.
@@ -114,7 +115,7 @@ def protocol_told(result: Mapping[str, Any]) -> str:
     return f"{protocol['name']}, one split (test {100 * reached['test']:.0f} %)"
 
 
-def _labels(result: Mapping[str, Any]) -> str:
+def labels_told(result: Mapping[str, Any]) -> str:
     """How many classes, and how they came about: runs that differ in it are not comparable."""
     training = result["training"]
     if target_of(result) == "dimensions":
@@ -168,10 +169,11 @@ def _row(result: Mapping[str, Any]) -> dict[str, Any]:
     protocol = result["protocol"]
     row: dict[str, Any] = {
         "run": result["run_id"],
+        "created": result.get("created", ""),
         "corpus": corpus_told(result),
         "encoder": result["cache"]["encoder"]["id"],
         "head": result["head"]["name"],
-        "labels": _labels(result),
+        "labels": labels_told(result),
         "protocol": protocol_told(result),
         "folds": protocol["folds"],
         "seeds": protocol["seeds"],
@@ -181,7 +183,9 @@ def _row(result: Mapping[str, Any]) -> dict[str, Any]:
         low, high = values["ci95"] or (None, None)
         row[name] = values["mean"]
         row[f"{name}_std_seeds"] = values["std_seeds"]
+        row[f"{name}_std_folds"] = values.get("std_folds")
         row[f"{name}_ci95_low"], row[f"{name}_ci95_high"] = low, high
+    row |= {f"f1_{label}": own["f1"] for label, own in result.get("per_class", {}).items()}
     row |= {
         "speaker_overlap": protocol["speaker_overlap"],
         "speakers": len({name for names in protocol["test_speakers"] for name in names}),

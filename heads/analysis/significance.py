@@ -44,7 +44,7 @@ class SignFlip:
 
     Attributes:
         p: Two-sided.
-        smallest_p: The smallest that these data could have given.
+        smallest_p: The smallest that so many speakers could have given.
     """
 
     p: float
@@ -137,18 +137,18 @@ def sign_flip(differences: Array, seed: int = 0) -> SignFlip:
     SignFlip(p=0.0625, smallest_p=0.0625)
     """
     scale = np.abs(differences).sum()
+    smallest = max(
+        2.0 ** (1 - len(differences)), 1 / (1 + DRAWS) if len(differences) > _EXACT else 0
+    )
     moving = differences[np.abs(differences) > _ROUNDING * scale]  # a sign of 0 changes nothing
-    if not moving.size:
-        return SignFlip(p=1.0, smallest_p=1.0)
     limit = abs(moving.sum()) - _ROUNDING * scale
+    if limit <= 0:
+        return SignFlip(p=1.0, smallest_p=smallest)
     if len(moving) > _EXACT:
         rng = np.random.default_rng(seed)
         sums = _random_signs(rng, DRAWS, len(moving)) @ moving
         far = int((np.abs(sums) >= limit).sum())
-        return SignFlip(p=(1 + far) / (1 + DRAWS), smallest_p=1 / (1 + DRAWS))
-    smallest = 2.0 ** (1 - len(moving))
-    if limit <= 0:
-        return SignFlip(p=1.0, smallest_p=smallest)
+        return SignFlip(p=(1 + far) / (1 + DRAWS), smallest_p=smallest)
     half = len(moving) // 2
     some, others = _all_sums(moving[:half]), np.sort(_all_sums(moving[half:]))
     over = len(some) * len(others) - np.searchsorted(others, limit - some).sum()

@@ -91,7 +91,7 @@ class Tested:
         )
 
 
-def tested_of(
+def as_tested(
     predictions: pd.DataFrame,
     labels: Sequence[str],
     target: str = "emotion",
@@ -108,16 +108,18 @@ def tested_of(
     Raises:
         SerError: Seeds do not hold the same utterances with the same truth, or a number is missing.
     """
-    ids = predictions["id"].to_numpy(str)
-    seeds, seed_of = np.unique(predictions["seed"].to_numpy(), return_inverse=True)
-    order = np.lexsort((ids, seed_of))
-    count = len(ids) // max(len(seeds), 1)
-    truth = predictions[[f"true_{label}" for label in labels]].to_numpy(float)[order]
-    guess = predictions[[f"pred_{label}" for label in labels]].to_numpy(float)[order]
-    columns = [ids[order], predictions["speaker"].to_numpy(str)[order]]
-    columns.append(predictions["fold"].to_numpy(np.int64)[order])
-    whole = len(seeds) * count == len(ids) > 0
-    if not (whole and all(_same_in_all(own, len(seeds)) for own in (*columns, truth))):
+    order, seeds = _by_seed_and_id(
+        predictions["seed"].to_numpy(), predictions["id"].to_numpy(object)
+    )
+    count = len(order) // max(seeds, 1)
+    truth, guess = (
+        predictions[[f"{kind}_{label}" for label in labels]].to_numpy(float)[order]
+        for kind in ("true", "pred")
+    )
+    ids, speakers = (predictions[name].to_numpy(object)[order] for name in ("id", "speaker"))
+    folds = predictions["fold"].to_numpy(np.int64)[order]
+    whole = seeds * count == len(ids) > 0
+    if not (whole and all(_same_in_all(own, seeds) for own in (ids, speakers, folds, truth))):
         raise SerError(
             f"{told}: its seeds do not hold the same utterances with the same truth, so it was "
             "edited or is damaged; train the head again"
@@ -127,11 +129,11 @@ def tested_of(
     return Tested(
         target=target,
         labels=tuple(labels),
-        ids=columns[0][:count],
-        speakers=columns[1][:count],
-        folds=columns[2][:count],
+        ids=ids[:count].astype(str),
+        speakers=speakers[:count].astype(str),
+        folds=folds[:count],
         targets=truth[:count],
-        predictions=guess.reshape(len(seeds), count, -1),
+        predictions=guess.reshape(seeds, count, -1),
     )
 
 
@@ -192,6 +194,23 @@ def _normalised(values: Array) -> Array:
     total = values.sum(axis=-1, keepdims=True)
     shares: Array = np.divide(values, total, where=total > 0, out=np.zeros_like(values))
     return shares
+
+
+def _by_seed_and_id(
+    seeds: npt.NDArray[np.generic], ids: npt.NDArray[np.object_]
+) -> tuple[npt.NDArray[np.int64], int]:
+    """The order of rows by seed and then id, and the number of seeds."""
+    names, seed_of = np.unique(seeds, return_inverse=True)
+    count = len(ids) // max(len(names), 1)
+    if (
+        len(names) * count == len(ids) > 0
+        and (seed_of == np.arange(len(ids)) // max(count, 1)).all()
+    ):
+        blocks = ids.reshape(len(names), count)  # as they are written: seed after seed, all alike
+        if (blocks == blocks[:1]).all():
+            inside = np.argsort(blocks[0].astype(str), kind="stable")
+            return (np.arange(len(names))[:, None] * count + inside).ravel(), len(names)
+    return np.lexsort((ids.astype(str), seed_of)), len(names)
 
 
 def _same_in_all(values: npt.NDArray[np.generic], seeds: int) -> bool:

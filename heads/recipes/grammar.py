@@ -53,11 +53,13 @@ class Comparing:
     """`[compare]`: the leaderboard.
 
     Attributes:
-        metric: What it is sorted by; None for UA, and CCC of dimensions.
+        metric: What is tested, and sorts; None for UA, and CCC of dimensions.
+        sort: What sorts instead; see `ser compare --sort`.
         format: `table`, `md`, `csv` or `json`.
     """
 
     metric: str | None = None
+    sort: str | None = None
     format: str = "table"
 
 

@@ -23,7 +23,8 @@ from heads.recipes.commands import (
 )
 from heads.recipes.outlook import look
 from heads.report.bias import bias
-from heads.report.compare import compare
+from heads.report.compare import Comparison, compare
+from heads.report.contenders import Chosen
 from heads.results import Run, require_writable
 from heads.train.corpora import open_corpora
 from heads.train.settings import TrainConfig
@@ -62,8 +63,11 @@ def run_recipe(steps: Steps) -> tuple[str, bool]:
         runs += _train(steps, training, own)
     announce(compare_command(steps))
     names = [str(run) for run in dict.fromkeys(runs)]
-    by, form = steps.compare.metric, steps.compare.format
-    board = compare(names, steps.places.results_dir, None, by, form)
+    form = steps.compare.format
+    chosen = Chosen(names=names, results_dir=steps.places.results_dir)
+    board = compare(
+        Comparison(chosen=chosen, metric=steps.compare.metric, sort=steps.compare.sort, format=form)
+    )
     reports = list(_bias(steps, [Run(Path(name)) for name in names], announce))
     if form in ("csv", "json"):  # for programs; each run's bias.json is there
         return board, complete

@@ -19,6 +19,7 @@ from heads.models import load_head
 from heads.recipes.building import build
 from heads.recipes.grammar import Biasing, Comparing
 from heads.recipes.reading import Recipe, Section, at
+from heads.report.compare import require_sort
 from heads.report.tables import require_format
 from heads.shares import make_shares
 from heads.splits import DEFAULT_FOLDS, PROTOCOLS, parse_folds
@@ -287,6 +288,7 @@ def _comparing(section: Section, train: Sequence[Training]) -> Comparing:
     known = {name for one in train for name in SHOWN[one.config.target]}
     if config.metric is not None and config.metric not in known:
         raise unknown_name("metric", config.metric, known)
+    require_sort(config.sort)
     return config
 
 

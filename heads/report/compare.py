@@ -1,143 +1,203 @@
-"""`ser compare`: runs to a leaderboard in text."""
+"""`ser compare`: runs to leaderboards in text, and to critical-difference pictures."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from embedcache.errors import UsageError, unknown_name
-from heads.analysis.leaderboard import SHOWN, leaderboard
-from heads.dimensions import DIMENSIONS
-from heads.report.tables import percent, render_cells, render_records, require_format
-from heads.results import find_run, list_runs, target_of
+from embedcache.atomic import write_whole
+from embedcache.errors import SerError, UsageError, disk_errors, unknown_name
+from heads.analysis.boards import Board, make_boards
+from heads.analysis.leaderboard import LOWER_IS_BETTER, SHOWN
+from heads.analysis.ranking import speaker_dependency
+from heads.report.contenders import Chosen, choose_runs, contenders_of
+from heads.report.leaderboard import name_of, render_board, render_dependency, title_of
+from heads.report.tables import render_records, require_format
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
-_TITLES = {
-    "ua": "UA",
-    "wa": "WA",
-    "top2": "top-2",
-    "macro_f1": "macro-F1",
-    "micro_f1": "micro-F1",
-    "weighted_f1": "weighted-F1",
-    "kendall_tau": "tau",
-    "kl": "KL",
-    "ece": "ECE",
-    "ece_scaled": "ECE, scaled",
-    "js": "JS",
-    "cosine": "cosine",
-    "brier": "Brier",
-    "ccc": "CCC",
-    "rmse": "RMSE",
-    "pearson": "Pearson",
-}
-_DEFAULT = {"emotion": "ua", "dimensions": "ccc"}
-_SHOWN = {
-    "emotion": ("ua", "wa", "top2", "macro_f1", "kendall_tau"),
-    "dimensions": ("ccc", *(f"ccc_{name}" for name in DIMENSIONS), "rmse"),
-}
-_IN_PER_CENT = ("ua", "wa", "top2", "macro_f1", "micro_f1", "weighted_f1")
-_COMPARABLE = 3  # corpus, labels and protocol: all of them the same
+    from heads.analysis.ranking import Contender
+
+SORTED_BY = ("parameters", "size_bytes", "train_s", "created", "head", "encoder", "run")
+PICTURES = (".png", ".svg", ".pdf")
+_MOST_IN_PICTURE = 20
+
+_log = logging.getLogger(__name__)
 
 
-def compare(
-    names: Sequence[str], results_dir: Path, corpus: str | None, metric: str | None, form: str
-) -> str:
-    """The leaderboard of some runs, or of all in a folder: one for emotions, one for dimensions.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What `ser compare` is asked for.
 
-    Args:
-        names: Folders or ids of runs; none is all in `results_dir`.
-        results_dir: Folder of runs.
-        corpus: Only runs on this corpus, or on just these, joined with commas or `+`.
-        metric: What to sort by, of runs that have it; None for UA, and CCC of dimensions.
-        form: `table`, `md`, `csv` or `json`.
+    Attributes:
+        chosen: Which runs.
+        metric: What is tested, and sorts; None for UA, and CCC of dimensions.
+        sort: What sorts instead: another metric, or one of `SORTED_BY`.
+        format: `table`, `md`, `csv` or `json`.
+        picture: Where the critical-difference diagram goes; several boards get a number each.
+        together: Whether runs that differ in labels, utterances or protocol are compared on what
+            they share.
+    """
+
+    chosen: Chosen
+    metric: str | None = None
+    sort: str | None = None
+    format: str = "table"
+    picture: Path | None = None
+    together: bool = False
+
+    def __post_init__(self) -> None:
+        require_format(self.format)
+        metrics = [name for known in SHOWN.values() for name in known]
+        if self.metric is not None and self.metric not in metrics:
+            raise unknown_name("metric", self.metric, metrics)
+        require_sort(self.sort)
+        if self.picture is not None and self.picture.suffix not in PICTURES:
+            raise UsageError(
+                f"--picture {self.picture}: give a file that ends in {', '.join(PICTURES)}"
+            )
+
+
+def require_sort(name: str | None) -> None:
+    """See that runs can be sorted by something.
 
     Raises:
-        UsageError: There is no such run, metric or format, or no run at all.
+        UsageError: They cannot.
     """
-    require_format(form)
-    runs = [find_run(n, results_dir) for n in names] if names else list_runs(results_dir)
-    asked = corpus and set(corpus.replace(",", "+").split("+"))
-    results = [r.results for r in runs if asked in (None, _corpora(r.results))]
-    if not results:
-        what = f" on {corpus}" if corpus else ""
-        raise UsageError(f"there is no run{what} in {results_dir}; make one with `ser train-head`")
-    boards = _boards(results, metric)
+    known = [*(metric for own in SHOWN.values() for metric in own), *SORTED_BY]
+    if name is not None and name not in known:
+        raise unknown_name("--sort", name, known)
+
+
+def compare(asked: Comparison) -> str:
+    """The leaderboards of some runs, or of all in a folder.
+
+    Raises:
+        UsageError: There is no such run or metric, or no run at all.
+        SerError: A run that is named is damaged, or the picture cannot be written.
+    """
+    runs = choose_runs(asked.chosen)
+    able = [run for run in runs if asked.metric in (None, *SHOWN[run.target])]
+    if not able:
+        raise UsageError(f"--metric {asked.metric}: none of the {len(runs)} runs has it")
+    contenders = contenders_of(able, strict=bool(asked.chosen.names))
+    if not contenders:
+        raise SerError(
+            f"none of the {len(able)} runs can be believed: their numbers contradict their "
+            "predictions; train the heads again"
+        )
+    boards = make_boards(contenders, asked.metric, asked.together)
+    if asked.picture is not None:
+        _write_pictures(boards, asked.picture)
+    return render(boards, _dependencies(contenders, boards), asked.format, asked.sort)
+
+
+def render(
+    boards: Sequence[Board],
+    dependencies: Sequence[tuple[pd.DataFrame, str]],
+    form: str,
+    sort: str | None = None,
+) -> str:
+    """Leaderboards as text.
+
+    Args:
+        boards: The leaderboards.
+        dependencies: What shared speakers add, and in which metric.
+        form: `table`, `md`, `csv` or `json`.
+        sort: What sorts in place of each board's metric.
+    """
+    tables = [_sorted(board, sort) for board in boards]
     if form in ("csv", "json"):
-        return render_records(pd.concat([table for table, _ in boards], ignore_index=True), form)
-    return "\n\n".join(render_leaderboard(*board, markdown=form == "md") for board in boards)
+        rows = [
+            table.assign(kind="run", metric=board.metric, numbers_of=board.shared)
+            for board, table in zip(boards, tables, strict=True)
+        ]
+        rows += [
+            table.assign(kind="speaker dependency", metric=metric)
+            for table, metric in dependencies
+            if len(table)
+        ]
+        return render_records(pd.concat(rows, ignore_index=True), form)
+    parts = [
+        render_board(board, table, markdown=form == "md")
+        for board, table in zip(boards, tables, strict=True)
+    ]
+    parts += [
+        render_dependency(table, metric, markdown=form == "md")
+        for table, metric in dependencies
+        if len(table)
+    ]
+    return "\n\n".join(parts)
 
 
-def _boards(
-    results: Sequence[Mapping[str, Any]], metric: str | None
+def _dependencies(
+    contenders: Sequence[Contender], boards: Sequence[Board]
 ) -> list[tuple[pd.DataFrame, str]]:
-    """The leaderboard of each target that runs have, and what it is sorted by."""
-    everything = [name for known in SHOWN.values() for name in known]
-    if metric is not None and metric not in everything:
-        raise unknown_name("metric", metric, everything)
-    boards = []
-    for target, known in SHOWN.items():
-        own = [result for result in results if target_of(result) == target]
-        if own and metric in (None, *known):
-            by = metric or _DEFAULT[target]
-            boards.append((leaderboard(own, by), by))
-    if not boards:
-        raise UsageError(f"--metric {metric}: none of the {len(results)} runs has it")
-    return boards
+    """What shared speakers add, for each metric that sorts a board."""
+    by = {board.target: board.metric for board in boards}
+    return [
+        (
+            speaker_dependency([own for own in contenders if own.target == target], metric),
+            metric,
+        )
+        for target, metric in by.items()
+    ]
 
 
-def render_leaderboard(table: pd.DataFrame, metric: str, markdown: bool = False) -> str:
-    """A leaderboard for people: metrics in per cent, their spread over seeds, their interval.
+def _sorted(board: Board, sort: str | None) -> pd.DataFrame:
+    if sort is None or sort not in board.table:
+        return board.table
+    up = sort in LOWER_IS_BETTER or (sort in SORTED_BY and sort != "created")
+    return board.table.sort_values(
+        [sort, "rank"], ascending=[up, True], na_position="last", ignore_index=True
+    )
 
-    Where all runs share a corpus, labels or a protocol it is said once, above the table.
+
+def _write_pictures(boards: Sequence[Board], file: Path) -> None:
+    """The critical-difference diagram of each board with two runs or more.
+
+    Raises:
+        UsageError: There is no such board.
+        SerError: The file cannot be written.
     """
-    (shown,) = (own for target, own in _SHOWN.items() if metric in SHOWN[target])
-    there = [name for name in shown if table[name].notna().any()]
-    titles = {name: _title(name) for name in (metric, *there)}
-    columns = ["head", "encoder", "corpus", "labels", "protocol"]
-    said = [name for name in ("corpus", "labels", "protocol") if table[name].nunique() == 1]
-    columns = [name for name in columns if name not in said]
-    others = [name for name in titles if name != metric]
-    header = [*columns, titles[metric], "± seeds", "95 % over speakers"]
-    header += [titles[name] for name in others]
-    header += ["speakers shared", "notes", "run"]
-    rows = []
-    for _, row in table.iterrows():
-        cells = [str(row[name]) for name in columns]
-        if row["settings"]:
-            cells[columns.index("head")] += f" ({row['settings']})"
-        cells += [_value(row[metric], metric), _value(row[f"{metric}_std_seeds"], metric)]
-        cells += [_interval(row, metric), *(_value(row[name], name) for name in others)]
-        overlap = row["speaker_overlap"]
-        shared = "unknown" if pd.isna(overlap) else f"{int(overlap)} of {row['speakers']}"
-        rows.append([*cells, shared, row["notes"], row["run"]])
-    caption = [f"{name} {table[name].iloc[0]}" for name in said]
-    scale = "metrics in per cent (tau, KL, ECE and the like as they are), "
-    caption.append(f"{scale if 'ua' in titles else ''}mean over seeds, folds pooled")
-    if len(said) < _COMPARABLE:
-        caption.append("rows that differ in corpus, labels or protocol are not comparable")
-    return f"{'; '.join(caption)}\n\n{render_cells(header, rows, markdown)}"
+    drawn = [picture for board in boards if (picture := _picture(board, file.suffix)) is not None]
+    if not drawn:
+        raise UsageError(
+            f"--picture {file}: no two of these runs stand on one leaderboard with known speakers; "
+            "name the runs that are to be compared"
+        )
+    for number, picture in enumerate(drawn):
+        path = file if len(drawn) == 1 else file.with_stem(f"{file.stem}-{number + 1}")
+        with disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, picture)
+        _log.info("written: %s", path)
 
 
-def _title(metric: str) -> str:
-    """What a column is called: `CCC valence`."""
-    base, _, dimension = metric.partition("_")
-    return _TITLES[metric] if metric in _TITLES else f"{_TITLES[base]} {dimension}"
+def _picture(board: Board, suffix: str) -> bytes | None:
+    from heads.analysis.ranks import rank_over_speakers
+    from heads.plots import to_bytes
+    from heads.plots.ranks import plot_ranks
 
-
-def _corpora(result: Mapping[str, Any]) -> set[str]:
-    return set(result["corpus"]["name"].split("+"))
-
-
-def _value(value: float | None, name: str) -> str:
-    if name in _IN_PER_CENT:
-        return percent(value)
-    return "-" if value is None or pd.isna(value) else f"{value:.3f}"
-
-
-def _interval(row: pd.Series, name: str) -> str:
-    low, high = row[f"{name}_ci95_low"], row[f"{name}_ci95_high"]
-    return "-" if pd.isna(low) else f"{_value(low, name)} to {_value(high, name)}"
+    shown = [own for own in board.contenders if own.tested is not None][:_MOST_IN_PICTURE]
+    tested = [own.tested for own in shown if own.tested is not None]
+    if len(tested) < 2:
+        return None
+    ranks = rank_over_speakers(tested, board.metric)
+    if ranks is None:
+        return None
+    rows = board.table.set_index("run").loc[[str(own.results["run_id"]) for own in shown]]
+    one_encoder = rows["encoder"].nunique() == 1
+    names = [
+        ", ".join(
+            filter(None, (row["head"], "" if one_encoder else row["encoder"], row["settings"]))
+        )
+        for _, row in rows.iterrows()
+    ]
+    title = f"{title_of(board)}\n{name_of(board.metric)}; lines join runs that no test tells apart"
+    return to_bytes(plot_ranks(ranks, names, title), suffix[1:])

@@ -13,7 +13,7 @@ BESIDES = {
     "extract": {"dry-run"},
     "finetune": set(),
     "train-head": {"results-dir"},
-    "compare": {"corpus", "results-dir"},
+    "compare": {"corpus", "encoder", "head", "picture", "protocol", "results-dir"},
     "bias": {"results-dir"},
 }
 

@@ -14,10 +14,10 @@ from heads.analysis.leaderboard import leaderboard
 from heads.experiment import run_heads
 from heads.labels import LabelConfig
 from heads.report.bias import bias
-from heads.report.compare import compare
 from heads.results import Run
 from heads.train.prepare import prepare
 from heads.train.run import train_runs
+from tests.heads.boards import board_text
 
 NAMES = ("manifest:one", "manifest:two", "manifest:three")
 TOGETHER = "+".join(NAMES)
@@ -145,12 +145,10 @@ def test_the_leaderboard_says_what_trains_and_what_tests(crossed, tested):
     rows = board.set_index("run")["corpus"]
     assert rows[crossed.name] == TOGETHER
     assert rows[tested.name] == "manifest:three+manifest:one to manifest:two"
-    text = compare(
-        [str(crossed)], crossed.parent, "manifest:two,manifest:one,manifest:three", "ua", "md"
-    )
+    text = board_text([crossed], "manifest:two,manifest:one,manifest:three", form="md")
     assert f"corpus {TOGETHER}" in text and "0 of 15" in text
-    with pytest.raises(UsageError, match="there is no run on manifest:two in"):
-        compare([str(crossed)], crossed.parent, "manifest:two", "ua", "md")
+    with pytest.raises(UsageError, match="none of the 1 runs in .* fits --corpus manifest:two"):
+        board_text([crossed], "manifest:two")
 
 
 def test_bias_goes_by_corpus(crossed):

@@ -16,12 +16,12 @@ from heads.experiment import run_heads
 from heads.labels import LabelConfig
 from heads.models import load_head
 from heads.report.bias import bias
-from heads.report.compare import compare
 from heads.results import Run
 from heads.splits import Fold
 from heads.train.folds import require_examples
 from heads.train.prepare import prepare
 from heads.train.run import train_runs
+from tests.heads.boards import board_text
 
 NAMES = ["valence", "arousal", "dominance"]
 
@@ -152,14 +152,15 @@ def test_history_and_pictures_are_of_concordance(folder):
 
 
 def test_the_leaderboards_of_emotions_and_of_dimensions_stand_apart(folder, hard_run):
-    both = compare([str(hard_run), str(folder)], folder.parent, None, None, "table")
-    emotions, dimensions = both.split("\n\n")[1::2]
+    both = board_text([hard_run, folder])
+    second = both.index("corpus", 1)
+    emotions, dimensions = both[:second], both[second:]
     assert "UA" in emotions and "CCC" not in emotions
     assert "CCC valence" in dimensions and "UA" not in dimensions
-    alone = compare([str(hard_run), str(folder)], folder.parent, None, "rmse", "table")
+    alone = board_text([hard_run, folder], metric="rmse")
     assert folder.name in alone and hard_run.name not in alone
     with pytest.raises(UsageError, match="--metric ua: none of the 1 runs has it"):
-        compare([str(folder)], folder.parent, None, "ua", "table")
+        board_text([folder], metric="ua")
 
 
 def test_a_bias_report_is_of_emotions(folder):

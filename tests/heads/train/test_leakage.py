@@ -15,9 +15,9 @@ from embedcache.store.reader import CacheReader
 from heads.analysis.leaderboard import notes
 from heads.experiment import run_heads
 from heads.pool import PooledReader, corpora_of
-from heads.report.compare import compare
 from heads.train.leakage import Leak, serve
 from heads.train.prepare import prepare
+from tests.heads.boards import board_text
 from tests.heads.conftest import CORPUS
 from tests.heads.fold_caches import PROTOCOL, content_of, save_folds, seen_of
 
@@ -312,5 +312,5 @@ def test_a_contaminated_run_says_so_wherever_it_is_shown(
     assert not [note for note in notes(read_results(honest)) if "CONTAMINATED" in note]
     assert honest.name != run.name
     for form in ("table", "md", "csv", "json"):
-        text = compare([str(run), str(honest)], tmp_path / "results", None, "ua", form)
+        text = board_text([run, honest], form=form)
         assert text.count(told) == 1, form

@@ -268,8 +268,8 @@ def test_recordings_on_both_sides_are_counted_and_noted(tmp_path, read_results):
     from embedcache.extract import extract
     from embedcache.request import ExtractConfig
     from heads.experiment import run_heads
-    from heads.report.compare import compare
     from heads.train.prepare import RunConfig
+    from tests.heads.boards import board_text
     from tests.material import write_clips
 
     root = write_clips(tmp_path / "clips", 12)
@@ -284,9 +284,7 @@ def test_recordings_on_both_sides_are_counted_and_noted(tmp_path, read_results):
         (folder,) = run_heads(config, tmp_path / "results")
         overlap = read_results(folder)["protocol"]["content_overlap"]
         assert (overlap > 0) is expected
-        assert (
-            "recordings shared" in compare([str(folder)], tmp_path, None, "ua", "md")
-        ) == expected
+        assert ("recordings shared" in board_text([folder], form="md")) == expected
 
 
 def documented_recipe():

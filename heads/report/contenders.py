@@ -1,0 +1,157 @@
+"""Runs as they enter a leaderboard: their results, and predictions that agree with them."""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from embedcache.errors import SerError, UsageError
+from heads.analysis.ranking import Contender
+from heads.analysis.tested import as_tested
+from heads.results import find_run, list_runs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from heads.analysis.tested import Tested
+    from heads.results import Run
+
+_ROUNDING = 1e-4  # of predictions with seven digits, and of ties between them
+_PROBE = {"emotion": "wa", "dimensions": "rmse"}
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """Which runs are looked at.
+
+    Attributes:
+        names: Folders or ids of runs; none is all in `results_dir`.
+        results_dir: Folder of runs.
+        corpus: Only runs on this corpus, or on just these, joined with commas or `+`.
+        head: Only runs of these heads, joined with commas.
+        encoder: Only runs on frames of these encoders.
+        protocol: Only runs under these protocols.
+    """
+
+    names: Sequence[str] = ()
+    results_dir: Path
+    corpus: str | None = None
+    head: str | None = None
+    encoder: str | None = None
+    protocol: str | None = None
+
+
+def choose_runs(chosen: Chosen) -> list[Run]:
+    """The runs, each once.
+
+    Raises:
+        UsageError: One is named that does not exist, or none is left.
+        SerError: One that is named is damaged.
+    """
+    if chosen.names:
+        found = [find_run(name, chosen.results_dir) for name in chosen.names]
+    else:
+        found = list_runs(chosen.results_dir)
+    runs = list({run.path.resolve(): run for run in found}.values())
+    left = [run for run in runs if _matches(run, chosen)]
+    if left:
+        return left
+    asked = {
+        "--corpus": chosen.corpus,
+        "--head": chosen.head,
+        "--encoder": chosen.encoder,
+        "--protocol": chosen.protocol,
+    }
+    filters = ", ".join(f"{name} {value}" for name, value in asked.items() if value)
+    if runs and filters:
+        raise UsageError(
+            f"none of the {len(runs)} runs in {chosen.results_dir} fits {filters}; see "
+            "`ser compare` without filters"
+        )
+    raise UsageError(
+        f"there is no run in {chosen.results_dir}; make one with `ser train-head`, or give the "
+        "folder of runs with --results-dir"
+    )
+
+
+def contenders_of(runs: Sequence[Run], strict: bool = False) -> list[Contender]:
+    """Runs with their predictions.
+
+    A run whose predictions cannot be read stays, without them, and a warning says so. One whose
+    predictions contradict its results was edited, or half-written: no number of it can be believed.
+
+    Args:
+        runs: Those that take part.
+        strict: Whether such a run is an error; else it is left out with a warning.
+
+    Raises:
+        SerError: A run was edited, and `strict`.
+    """
+    found = []
+    with ThreadPoolExecutor() as pool:  # most of the time goes into reading tables
+        entries = list(pool.map(_enter, runs))
+    for run, (contender, told) in zip(runs, entries, strict=True):
+        if contender is None and strict:
+            raise SerError(told)
+        if contender is None:
+            _log.warning("left out: %s", told)
+            continue
+        if told:
+            _log.warning("%s: its numbers stand without a test: %s", run.id, told)
+        found.append(contender)
+    return found
+
+
+def _enter(run: Run) -> tuple[Contender | None, str]:
+    """A run as a contender, if it can be one, and what is wrong with it."""
+    try:
+        tested = read_tested(run)
+    except SerError as error:
+        return Contender(results=run.results, tested=None, why="no predictions"), str(error)
+    told = _contradiction(run, tested)
+    if told:
+        return None, told
+    return Contender(results=run.results, tested=tested, size_bytes=run.model_bytes), ""
+
+
+def read_tested(run: Run) -> Tested:
+    """A run's predictions.
+
+    Raises:
+        SerError: They are missing or damaged.
+    """
+    file = str(run.path / "predictions.csv")
+    return as_tested(run.predictions, run.labels, run.target, file)
+
+
+def _contradiction(run: Run, tested: Tested) -> str:
+    """How predictions contradict `results.json`; empty where they do not."""
+    name = _PROBE[run.target]
+    said = run.results["metrics"][name]["mean"]
+    found = float(np.mean(tested.scores(tested.by_speaker.sum(axis=1))[name]))
+    if said is None or np.isnan(found) or abs(said - found) <= _ROUNDING:
+        return ""
+    return (
+        f"{run.path}: results.json says {name} {said:.4f}, and predictions.csv gives {found:.4f}; "
+        "one of them was edited or half-written; train the head again"
+    )
+
+
+def _matches(run: Run, chosen: Chosen) -> bool:
+    results = run.results
+    corpora = set(results["corpus"]["name"].split("+"))
+    if chosen.corpus and set(chosen.corpus.replace(",", "+").split("+")) != corpora:
+        return False
+    of = {
+        results["head"]["name"]: chosen.head,
+        results["cache"]["encoder"]["id"]: chosen.encoder,
+        results["protocol"]["name"]: chosen.protocol,
+    }
+    return all(asked is None or value in asked.split(",") for value, asked in of.items())

@@ -1,0 +1,159 @@
+"""Tests over speakers: exact against every pattern of signs, and laws that swaps obey."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import combinations, product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from heads.analysis.planted import Design, plant, planted_run
+from heads.analysis.significance import COMPARED, DRAWS, compare_pair, holm, sign_flip
+from heads.metrics import scores
+
+ADDITIVE = ("ua", "wa", "top2", "kl", "kendall_tau")
+
+
+def two_runs(difference=0.0, seed=0, **changes):
+    design = Design(
+        speakers=(4, 4), clips=(4,), classes=3, runs=2, seeds=2, difference=difference,
+        run_spread=0.04, agreement=(1.0, 0.8), **changes,
+    )  # fmt: skip
+    outcomes = plant(design, 1, seed)
+    return planted_run(outcomes, run=0), planted_run(outcomes, run=1)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.integers(-4, 4), min_size=1, max_size=11))
+def test_p_is_the_share_of_all_patterns_of_signs(values):
+    differences = np.array(values, float) / 7
+    sums = np.array(list(product([1, -1], repeat=len(values)))) @ differences
+    expected = np.mean(np.abs(sums) >= abs(differences.sum()) - 1e-12)
+    found = sign_flip(differences)
+    assert found.p == pytest.approx(expected)
+    assert found.p >= found.smallest_p == 2.0 ** (1 - len(values)) or found.p == 1
+
+
+def test_halves_and_draws_agree_with_each_other():
+    """Of 33 speakers patterns are drawn, of 32 all are counted: nearly the same data."""
+    differences = np.random.default_rng(0).normal(0.3, 1, 32)
+    exact = sign_flip(differences).p
+    drawn = sign_flip(np.append(differences, 1e-6)).p
+    error = np.sqrt(exact * (1 - exact) / DRAWS)
+    assert 0.01 < exact < 0.9
+    assert abs(exact - drawn) < 4 * error
+    assert sign_flip(np.ones(40)).p == sign_flip(np.ones(40)).smallest_p == 1 / (1 + DRAWS)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.one_of(st.none(), st.floats(0, 1)), max_size=6))
+def test_holm_is_closed_testing_by_bonferroni(p_values):
+    """p of a hypothesis is the largest of all intersections that it stands in."""
+    there = [i for i, p in enumerate(p_values) if p is not None]
+    expected = list(p_values)
+    for i in there:
+        subsets = (c for n in range(1, len(there) + 1) for c in combinations(there, n) if i in c)
+        expected[i] = max(min(1.0, len(s) * min(p_values[j] for j in s)) for s in subsets)
+    assert holm(p_values) == pytest.approx(expected)
+
+
+def test_differences_are_those_of_the_metrics_seeds_averaged():
+    first, second = two_runs(0.1)
+    found = compare_pair(first, second).differences
+    assert set(found) == set(COMPARED["emotion"])
+    for name, difference in found.items():
+        values = [own.scores(own.by_speaker.sum(axis=1))[name].mean() for own in (first, second)]
+        assert difference.estimate == pytest.approx(values[0] - values[1])
+        low, high = difference.ci95
+        assert low < difference.estimate < high
+
+
+def test_the_other_way_round_is_the_other_sign():
+    first, second = two_runs(0.1)
+    one, other = compare_pair(first, second).differences, compare_pair(second, first).differences
+    for name in one:
+        assert one[name].estimate == pytest.approx(-other[name].estimate)
+        assert one[name].test == other[name].test
+        assert one[name].ci95 == pytest.approx([-x for x in reversed(other[name].ci95)])
+
+
+@pytest.mark.parametrize("metric", [*ADDITIVE, "macro_f1", "ece"])
+def test_p_is_that_of_really_swapping_speakers_between_the_runs(metric):
+    """All 2^8 swaps of predictions, scored from the predictions themselves."""
+    first, second = two_runs(0.12, seed=5)
+    swapped = []
+    for pattern in product([False, True], repeat=len(first.speaker_names)):
+        change = np.array(pattern)[first.speaker_codes][None, :, None]
+        one = replace(first, predictions=np.where(change, second.predictions, first.predictions))
+        other = replace(first, predictions=np.where(change, first.predictions, second.predictions))
+        # Metrics that are no sums are those of tallies averaged over seeds.
+        tallies = [own.by_speaker.sum(axis=1).mean(axis=0) for own in (one, other)]
+        values = [scores(tally, 3)[metric] for tally in tallies]
+        swapped.append(float(values[0] - values[1]))
+    far = np.abs(swapped) >= abs(swapped[0]) - 1e-9
+    assert compare_pair(first, second, [metric]).differences[metric].test.p == pytest.approx(
+        far.mean()
+    )
+
+
+def test_a_seed_more_of_the_same_changes_nothing():
+    """A run's seeds are swapped together: they are no further witnesses."""
+    first, second = two_runs(0.1)
+    doubled = replace(first, predictions=np.repeat(first.predictions, 2, axis=0))
+    one, other = compare_pair(first, second), compare_pair(doubled, second)
+    for name, difference in one.differences.items():
+        assert other.differences[name].estimate == pytest.approx(difference.estimate)
+        assert other.differences[name].test.p == pytest.approx(difference.test.p)
+
+
+def test_a_run_and_itself_are_alike():
+    run, _ = two_runs()
+    for difference in compare_pair(run, run).differences.values():
+        assert (difference.estimate, difference.test.p) == (0, 1)
+
+
+def test_what_is_left_out_is_told():
+    first, second = two_runs()
+    pair = compare_pair(first, second.rows(np.arange(20)))
+    assert (pair.utterances, pair.lost) == (20, (len(first.ids) - 20, 0))
+    assert (pair.labels, pair.speakers) == (first.labels, len(set(first.speakers[:20])))
+
+
+def test_metrics_against_votes_need_the_same_votes():
+    first, second = two_runs()
+    hard = replace(second, targets=np.eye(3)[second.targets.argmax(axis=1)])
+    assert {"kendall_tau", "kl"}.isdisjoint(compare_pair(first, hard).differences)
+
+
+def test_dimensions_are_swapped_too():
+    first, second = (replace(own, target="dimensions") for own in two_runs(0.15))
+    found = compare_pair(first, second).differences
+    assert set(found) == {"ccc", "rmse", "pearson"}
+    assert found["ccc"].estimate > 0
+    assert found["rmse"].estimate < 0
+    assert all(2 / 256 <= difference.test.p < 0.5 for difference in found.values())
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda run: run.rows(np.zeros(0, int)), "no utterance that both tested"),
+        (lambda run: replace(run, labels=("class0", "x", "y")), "no two classes in common"),
+        (lambda run: replace(run, speakers=np.roll(run.speakers, 1)), "different speakers"),
+    ],
+)
+def test_what_cannot_be_compared_says_why(change, why):
+    first, second = two_runs()
+    assert why in compare_pair(first, change(second))
+
+
+def test_unknown_speakers_and_other_dimensions_say_why():
+    first, second = two_runs()
+    nobody = np.full_like(first.speakers, "")
+    unknown = replace(first, speakers=nobody), replace(second, speakers=nobody)
+    assert compare_pair(*unknown) == "speakers are not known"
+    one = replace(first, target="dimensions")
+    assert compare_pair(one, replace(one, labels=("a", "b", "c"))) == "other dimensions"
