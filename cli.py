@@ -429,6 +429,16 @@ def train_head(
         str, typer.Option(help="cross-entropy, kl, focal, or auto: kl for soft labels.")
     ] = "auto",
     class_weights: Annotated[str, typer.Option(help="none, balanced or effective.")] = "none",
+    balance: Annotated[
+        str, typer.Option(help="Column whose groups weigh the same, as in gender or gender+age.")
+    ] = "",
+    ambiguous: Annotated[
+        str,
+        typer.Option(help="keep; weight by annotators' agreement; drop=0.6 from training alone."),
+    ] = "keep",
+    worst_group: Annotated[
+        str, typer.Option(help="Column by whose worst group on validation models are chosen.")
+    ] = "",
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", help="KEY=VALUE[,VALUE] or HEAD.KEY=...: each fold takes the best."),
@@ -479,6 +489,9 @@ def train_head(
         standardise=standardise,
         loss=loss,
         class_weights=class_weights,
+        balance=balance,
+        ambiguous=ambiguous,
+        worst_group=worst_group,
         settings=_pairs("--set", set_),
         allow_leakage=allow_leakage,
         device=device,

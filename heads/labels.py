@@ -90,6 +90,8 @@ class ClassTargets:
         values: [N, C], each row sums to one.
         kept: [N], positions of these utterances in the sequence that was given.
         left_out: Why utterances have no target, and how many.
+        agreement: [N], share of all votes for the class with the most of them, or, with hard
+            labels, for the label; NaN without votes.
         ignored_votes: Share of all votes that are for emotions of no class, and do not count.
     """
 
@@ -97,6 +99,7 @@ class ClassTargets:
     values: Array
     kept: npt.NDArray[np.int64]
     left_out: dict[str, int]
+    agreement: Array
     ignored_votes: float = 0.0
 
     def strata(self) -> list[str]:
@@ -151,6 +154,7 @@ def make_targets(
         values=table / table.sum(axis=1, keepdims=True),
         kept=kept,
         left_out=dict(Counter(reason for reason in reasons if reason)),
+        agreement=np.array([_agreement(every[i], votes[i], config) for i in kept]),
         ignored_votes=_ignored(votes) if config.kind != "hard" else 0.0,
     )
 
@@ -296,9 +300,18 @@ def _fault(
         return "no label of a class" if hard else "most votes are for no class"
     if len(first) > 1 and (config.kind == "majority" or config.ties == "drop"):
         return "tied for the first place"
-    if config.min_agreement > 0:
-        voted = sum(votes.values())
-        agreeing = votes.get(first[0], 0.0) if hard else most
-        if not voted or agreeing / voted < config.min_agreement - _ROUNDING:
-            return f"agreement below {config.min_agreement:g}"
+    enough = _agreement(own, votes, config) >= config.min_agreement - _ROUNDING
+    if config.min_agreement > 0 and not enough:
+        return f"agreement below {config.min_agreement:g}"
     return ""
+
+
+def _agreement(
+    own: Mapping[str | None, float], votes: Mapping[str | None, float], config: LabelConfig
+) -> float:
+    """Share of all votes for what an utterance has most of, `own` as for `_fault`; NaN without."""
+    voted = sum(votes.values())
+    if not voted:
+        return float("nan")
+    most = max(own, key=lambda name: own[name])
+    return (votes.get(most, 0.0) if config.kind == "hard" else own[most]) / voted

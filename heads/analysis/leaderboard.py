@@ -84,6 +84,9 @@ def notes(result: Mapping[str, Any]) -> list[str]:
         f"trained on views {' + '.join(training.get('views', []))}": training.get("views"),
         f"targets smoothed {training.get('smoothing', 0):g}": training.get("smoothing"),
         "speakers' own statistics": training.get("standardise") == "speaker",
+        f"balanced by {training.get('balance')}": training.get("balance"),
+        f"ambiguous clips: {training.get('ambiguous')}": training.get("ambiguous"),
+        f"chosen by the worst {training.get('worst_group')}": training.get("worst_group"),
         f"{len(result.get('failed_folds', []))} folds diverged": result.get("failed_folds"),
     }
     return [note for note, holds in found.items() if holds]

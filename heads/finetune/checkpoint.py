@@ -143,7 +143,7 @@ def write_checkpoint(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {n: version(n) for n in ("ser-embedcache", "torch", "transformers")},
         "experiment": experiment,
-        "best": asdict(progress.best_of_history),
+        "best": progress.best_of_history.told(),
         "train_s": round(progress.seconds, 3),
         **told,
     }
@@ -151,7 +151,7 @@ def write_checkpoint(
     with disk_errors(folder), new_folder(folder) as new:
         network.encoder.save(new)
         (new / "head.safetensors").write_bytes(save(head))
-        history = pd.DataFrame([asdict(epoch) for epoch in progress.history])
+        history = pd.DataFrame([epoch.told() for epoch in progress.history])
         history.drop(columns="model").to_csv(new / "history.csv", index=False, float_format="%.7g")
         write_checkpoint_record(new, seen, record)
     remove_stale(folder.parent)

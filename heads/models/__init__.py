@@ -59,6 +59,11 @@ class Examples:
         train: Positions of the utterances that train.
         val: Positions of those that validate; they may train a model whose choices are made.
         labels: [C], names of the classes or dimensions.
+        weights: [N], what each counts for in fitting, mean 1 over those that train or validate; 0
+            fits nothing, and is still predicted where a choice is made by predictions. None for all
+            alike.
+        groups: [N], number of each one's group, -1 for none: choices are made by the group that is
+            served worst; None for all alike.
     """
 
     vectors: npt.NDArray[np.float32]
@@ -67,6 +72,8 @@ class Examples:
     train: npt.NDArray[np.int64]
     val: npt.NDArray[np.int64]
     labels: Sequence[str]
+    weights: npt.NDArray[np.float64] | None = None
+    groups: npt.NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +83,8 @@ class Fit:
     Attributes:
         state: Its weights.
         predictions: [N, C], probabilities or values, for all utterances.
-        score: What it is chosen by among others, from training or validation part: UA or CCC.
+        score: What it is chosen by among others, from training or validation part: UA, of the worst
+            group where there are groups, or CCC.
     """
 
     state: Mapping[str, Tensor]

@@ -2,7 +2,7 @@
 
 R.-E. Fan et al. 2008, LIBLINEAR: A Library for Large Linear Classification, JMLR 9: 1871-1874. An
 utterance with votes for several classes stands once in each, weighted by its share of the votes;
-with hard labels that is the plain SVM.
+with hard labels that is the plain SVM. One with a weight of 2 is one that stands there twice.
 
 Letters: N utterances, D values of a vector, C classes, G values of the regularisation, M machines.
 """
@@ -34,6 +34,7 @@ def fit_margins(
     candidates: Sequence[float],
     tolerance: float = TOLERANCE,
     most_steps: int = MOST_STEPS,
+    weights: Array | None = None,
 ) -> tuple[Array, Array]:
     """Coefficients and intercepts of the SVMs of all classes, for each C.
 
@@ -46,9 +47,11 @@ def fit_margins(
         candidates: Each C.
         tolerance: Of the solver.
         most_steps: Of the solver; a warning names each C that has not converged by then.
+        weights: What each utterance counts for, more than 0; None for 1.
 
     Shape:
-        vectors: [N, D], targets: [N, C], candidates: [G]. Output: [G, C, D] and [G, C].
+        vectors: [N, D], targets: [N, C], candidates: [G], weights: [N]. Output: [G, C, D] and
+        [G, C].
     """
     values, classes, dim = len(candidates), targets.shape[1], vectors.shape[1]
     coef, intercept = np.zeros((values, classes, dim)), np.full((values, classes), _ABSENT)
@@ -56,8 +59,8 @@ def fit_margins(
     if len(there) == 1:
         intercept[:, there] = -_ABSENT
         return coef, intercept
-    weights = _weights(targets[:, there])
-    positive, negative = (np.concatenate([c * own for c in candidates]) for own in weights)
+    sides = _sides(targets[:, there], weights)
+    positive, negative = (np.concatenate([c * own for c in candidates]) for own in sides)
     shares, solved = solve(multiply, positive, negative, tolerance, most_steps)
     for c, own in zip(candidates, solved.reshape(values, -1), strict=True):
         if not own.all():
@@ -71,7 +74,7 @@ def fit_margins(
     return coef, intercept
 
 
-def _weights(targets: Array) -> tuple[Array, Array]:
+def _sides(targets: Array, weights: Array | None) -> tuple[Array, Array]:
     """What each utterance counts for each machine and against it, with C = 1: [M, N] each.
 
     As LIBLINEAR has it: what is for a class is balanced, and what is against it counts 1. Of two
@@ -79,8 +82,12 @@ def _weights(targets: Array) -> tuple[Array, Array]:
 
     Args:
         targets: [N, C], of classes that have examples.
+        weights: [N]; None for 1.
     """
-    balance = len(targets) / (targets.shape[1] * targets.sum(axis=0))
+    total = float(len(targets))
+    if weights is not None:
+        targets, total = targets * weights[:, None], float(weights.sum())
+    balance = total / (targets.shape[1] * targets.sum(axis=0))
     positive = (balance * targets).T
     if targets.shape[1] == 2:
         return positive[1:], positive[:1]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -96,7 +96,8 @@ class Fitted:
         model: Fitted on training and validation part.
         c: The SVM's C.
         candidates: [G], what C was chosen from.
-        inner_ua: [G], their unweighted accuracy over the inner folds' pooled predictions.
+        inner_ua: [G], their unweighted accuracy over the inner folds' pooled predictions, or that
+            of the group with the lowest.
     """
 
     model: LinearModel
@@ -113,6 +114,8 @@ def fit_svm(
     val: Indices,
     labels: Sequence[str],
     c: float = 0.0,
+    weights: Array | None = None,
+    groups: Indices | None = None,
 ) -> Fitted:
     """Choose C on the training part, and fit on training and validation part.
 
@@ -130,27 +133,36 @@ def fit_svm(
         val: Positions of the utterances that train the final model too; may be empty.
         labels: Names of the classes.
         c: The SVM's C; 0 chooses it. A given one is calibrated the same way.
+        weights: What each utterance counts for in fitting; 0 fits nothing, but C and temperature
+            look at its prediction like at any other. None for 1.
+        groups: Number of each one's group, -1 for none: C is chosen by the group with the lowest
+            unweighted accuracy; None for that of all.
 
     Shape:
-        vectors: [N, D]. targets: [N, C]. speakers: [N].
+        vectors: [N, D]. targets: [N, C]. speakers, weights, groups: [N].
 
     Raises:
-        SerError: A class has no example.
+        SerError: A class has no example, or what counts is of one inner fold.
     """
     everyone = np.union1d(train, val)
+    if weights is not None:
+        everyone = everyone[weights[everyone] > 0]
     _require_examples(targets[everyone], labels)
     candidates = (c,) if c else tuple(factor / vectors.shape[1] for factor in GRID)
     with one_core_each():
         margins = _out_of_fold(
-            vectors[train], targets[train], [speakers[i] for i in train], candidates
-        )
-    uas = tuple(unweighted_accuracy(own, targets[train]) for own in margins)
+            vectors[train], targets[train], [speakers[i] for i in train], candidates,
+            _at(weights, train),
+        )  # fmt: skip
+    uas = tuple(_lowest_accuracy(own, targets[train], _at(groups, train)) for own in margins)
     best = int(np.argmax(uas))
     temperature = fit_temperature(margins[best], targets[train], _COLDEST, _HOTTEST)
     seen, mean, scale = standardised(vectors[everyone])
     with one_core_each():
         multiply = multiplier(seen)
-        coef, intercept = fit_margins(seen, multiply, targets[everyone], [candidates[best]])
+        coef, intercept = fit_margins(
+            seen, multiply, targets[everyone], [candidates[best]], weights=_at(weights, everyone)
+        )
     model = LinearModel(mean, scale, coef[0], intercept[0], temperature)
     return Fitted(model=model, c=candidates[best], candidates=candidates, inner_ua=uas)
 
@@ -168,6 +180,22 @@ def unweighted_accuracy(margins: Array, targets: Array) -> float:
     return float(confusion_scores(confusion)["ua"]) if clear.any() else 0.0
 
 
+def _lowest_accuracy(margins: Array, targets: Array, groups: Indices | None) -> float:
+    """UA of all, or of the group that has the lowest.
+
+    Shape:
+        margins, targets: [N, C], groups: [N].
+    """
+    if groups is None:
+        return unweighted_accuracy(margins, targets)
+    parts = [groups == group for group in np.unique(groups[groups >= 0])]
+    return min(unweighted_accuracy(margins[part], targets[part]) for part in parts)
+
+
+def _at(values: npt.NDArray[Any] | None, rows: Indices) -> npt.NDArray[Any] | None:
+    return None if values is None else values[rows]
+
+
 def _require_examples(targets: Array, labels: Sequence[str]) -> None:
     lacking = [name for name, n in zip(labels, targets.sum(axis=0), strict=True) if n == 0]
     if lacking:
@@ -182,6 +210,7 @@ def _out_of_fold(
     targets: Array,
     speakers: Sequence[str | None],
     candidates: Sequence[float],
+    weights: Array | None,
 ) -> Array:
     """For each C the margins of each utterance by a model that did not hear its speaker.
 
@@ -191,12 +220,20 @@ def _out_of_fold(
     found = np.zeros((len(candidates), *targets.shape))
     strata = [str(label) for label in targets.argmax(axis=1)]
     parts = inner_parts(strata, speakers, INNER_FOLDS, INNER_SEED)
+    fitting = np.arange(len(targets)) if weights is None else np.flatnonzero(weights)
 
     def predict(held: Indices) -> None:
-        rest = np.setdiff1d(np.arange(len(targets)), held)
+        rest = np.setdiff1d(fitting, held)
+        if not rest.size:
+            raise SerError(
+                "svm: all utterances that count in training are of one part of its speakers, and "
+                "none is left to choose C on the others; drop fewer, or give --ambiguous weight"
+            )
         seen, mean, scale = standardised(vectors[rest])
         multiply = multiplier(seen)
-        coef, intercept = fit_margins(seen, multiply, targets[rest], candidates)
+        coef, intercept = fit_margins(
+            seen, multiply, targets[rest], candidates, weights=_at(weights, rest)
+        )
         unseen = (vectors[held] - mean) / scale
         found[:, held] = unseen @ coef.transpose(0, 2, 1) + intercept[:, None]
 

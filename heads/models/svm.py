@@ -83,6 +83,8 @@ def fit(config: Config, examples: Examples) -> Fit:
         examples.val,
         examples.labels,
         config.c,
+        examples.weights,
+        examples.groups,
     )
     return Fit(
         state={name: torch.from_numpy(array) for name, array in fitted.model.to_arrays().items()},

@@ -19,7 +19,8 @@ def plot_history(history: pd.DataFrame, title: str) -> Figure:
     """Median and middle half over all models; one that has stopped keeps its last values.
 
     Args:
-        history: Columns fold, seed, epoch, train_loss, val_loss, and val_ua or val_ccc.
+        history: Columns fold, seed, epoch, train_loss, val_loss, and val_ua or val_ccc; where
+            models were chosen by their worst group, also val_worst_loss and val_worst_ua or so.
         title: What is shown.
     """
     figure = Figure(figsize=(9, 3.6), layout="constrained")
@@ -31,12 +32,17 @@ def plot_history(history: pd.DataFrame, title: str) -> Figure:
         )
     figure.suptitle(f"{title}\n{shown}", fontsize=9)
     column, told = next((c, told) for c, told in _SCORES.items() if c in history)
+    worst = f"val_worst_{column.removeprefix('val_')}"
     losses, scores = figure.subplots(1, 2)
     _band(losses, history, "train_loss", "training", "black", "--")
     _band(losses, history, "val_loss", "validation", "tab:blue", "-")
+    _band(scores, history, column, "validation", "tab:blue", "-")
+    if worst in history:
+        _band(losses, history, "val_worst_loss", "worst group", "tab:orange", ":")
+        _band(scores, history, worst, "worst group", "tab:orange", ":")
+        scores.legend(frameon=False)
     losses.set_ylabel("loss")
     losses.legend(frameon=False)
-    _band(scores, history, column, "validation", "tab:blue", "-")
     scores.set_ylabel(f"{told} (validation)")
     scores.set_ylim(min(0, scores.get_ylim()[0]), 1)  # concordance can be below 0
     for axes in (losses, scores):

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 REPORT = "recipe"
 _log = logging.getLogger(__name__)
 _ELSEWHERE = ("heads", "cache", "cache_dir", "encoder", "device", "settings")
+# Options that runs did not have once: one that does not ask for them is what it was.
+ADDED = {"balance": "", "ambiguous": "keep", "worst_group": ""}
 _PACKAGES = ("ser-embedcache", "torch", "numpy", "scipy", "scikit-learn")
 
 
@@ -62,7 +64,9 @@ class Frames(Protocol):
 def digest_request(training: Training, head: str, reader: Frames) -> str:
     """A hash of all that one head's run depends on: the configuration, frames, labels, versions."""
     config = asdict(training.config)
-    asked: dict[str, Any] = {k: v for k, v in config.items() if k not in _ELSEWHERE}
+    asked: dict[str, Any] = {
+        k: v for k, v in config.items() if k not in _ELSEWHERE and ADDED.get(k) != v
+    }
     asked["labels"]["drop"] = sorted(asked["labels"]["drop"])
     asked |= {
         "head": head,

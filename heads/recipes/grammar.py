@@ -213,7 +213,8 @@ GIVEN = {
     # Fine-tuning hears what extraction will: the same clips, conditioned in the same way.
     "finetune": _PLACES
     | {"conditioning", "limit"}
-    | {"allow_leakage", "layer", "seeds", "standardise", "test_corpus", "views"},
+    | {"allow_leakage", "layer", "seeds", "standardise", "test_corpus", "views"}
+    | {"ambiguous", "balance", "worst_group"},
     "train-head": _PLACES | {"test_corpus"},
     "compare": frozenset[str](),
     "bias": frozenset[str](),

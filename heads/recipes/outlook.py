@@ -20,6 +20,7 @@ from heads.train.candidates import make_candidates, settings_of
 from heads.train.corpora import find_label_set
 from heads.train.folds import make_folds, require_examples
 from heads.train.leakage import find_leak
+from heads.train.prepare import make_mitigation
 
 if TYPE_CHECKING:
     from embedcache.utterance import Utterance
@@ -98,6 +99,7 @@ def _look(config: RunConfig, utterances: Sequence[Utterance], encoder: str) -> O
         raise UsageError("standardise = 'speaker', and not all utterances name a speaker")
     folds, _ = make_folds(config, utterances, kept, [corpus] * len(kept), targets)
     require_examples(targets, folds)
+    make_mitigation(config, kept, targets, folds)
     if not config.allow_leakage:
         _require_unheard(encoder, kept, corpus, folds)
     most = max(len(fold.train) + len(fold.val) for fold in folds)

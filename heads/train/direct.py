@@ -7,13 +7,16 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 from tqdm import tqdm
 
+from embedcache.errors import UsageError
 from heads.models import Examples, HeadModule
 from heads.train.candidates import Candidate
 from heads.train.inputs import find_reduction, find_vectors
 from heads.train.member import Member
 from heads.train.prepare import Prepared, RunConfig
+from heads.train.worst_group import enough
 
 
 def fit_directly(
@@ -25,10 +28,11 @@ def fit_directly(
         Their models, and the seconds that went into reading frames.
 
     Raises:
-        UsageError: See `find_vectors`.
+        UsageError: See `find_vectors`; or no group has enough training utterances to be chosen by.
         SerError: The cache is damaged.
     """
     fit_one = module.fit_values if config.target == "dimensions" else module.fit
+    weights = data.weights(validating=True)
     told_once = _Once(logging.getLogger("heads.splits"))  # all folds have the same to say
     members: list[Member] = []
     load_s = 0.0
@@ -53,6 +57,8 @@ def fit_directly(
                 train=fold.train,
                 val=fold.val,
                 labels=data.targets.names,
+                weights=None if weights is None else weights[number, : len(vectors)],
+                groups=_groups(config, data, number),
             )
             with told_once:
                 found = fit_one(candidate.head, examples)
@@ -70,6 +76,21 @@ def fit_directly(
                 )
             )
     return members, load_s
+
+
+def _groups(config: RunConfig, data: Prepared, number: int) -> npt.NDArray[np.int64] | None:
+    """Number of each utterance's group, where inner folds of the training part can tell of it."""
+    if data.groups is None:
+        return None
+    codes = data.groups.codes
+    own = enough(codes, data.folds[number].train)
+    if not own.size:
+        raise UsageError(
+            f"--worst-group {config.worst_group}: in fold {number} no group has enough training "
+            "utterances for inner folds to choose by; give a column with larger groups, or leave "
+            "it out"
+        )
+    return np.where(np.isin(codes, own), codes, -1)
 
 
 class _Once:

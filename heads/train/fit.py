@@ -206,10 +206,13 @@ def _unscaled(state: dict[str, torch.Tensor], frames: FrameSet) -> dict[str, tor
 
 def _task(config: RunConfig, data: Prepared, models: Sequence[_Model]) -> Task:
     of_fold = [model.fold for model in models]
+    train = data.training()
+    objective = make_objective(config, data.targets, train, data.view_of, data.weights())
     return Task(
-        objective=make_objective(config, data.targets, data.training(), data.view_of).at(of_fold),
-        train=data.training()[of_fold],
+        objective=objective.at(of_fold),
+        train=train[of_fold],
         val=data.role("val")[of_fold],
         test=data.role("test")[of_fold],
         names=[model.name for model in models],
+        groups=data.groups.at(of_fold) if data.groups else None,
     )

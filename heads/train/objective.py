@@ -82,12 +82,15 @@ class Classify:
         targets: [N + V, C].
         weights: [K, C], class weights.
         loss: Of `heads.losses`.
+        counts: [K, N + V], what each utterance and view counts for in its training loss, mean 1
+            over a model's own; None for 1. Validation counts all alike.
         smoothing: Share of a target that the training loss spreads evenly; no other number does.
     """
 
     targets: Doubles
     weights: Doubles
     loss: Loss
+    counts: Doubles | None = None
     smoothing: float = 0.0
 
     @property
@@ -102,12 +105,17 @@ class Classify:
 
     def at(self, rows: Sequence[int]) -> Self:
         """The same for some of the models."""
-        return replace(self, weights=self.weights[list(rows)])
+        index = list(rows)
+        counts = None if self.counts is None else self.counts[index]
+        return replace(self, weights=self.weights[index], counts=counts)
 
     def batch_loss(self, device: str) -> BatchLoss:
-        """The loss, by class weights, on smoothed targets."""
+        """The loss, by class weights and what utterances count for, on smoothed targets."""
         targets = torch.from_numpy(smooth(self.targets, self.smoothing)).float().to(device)
         weights = torch.from_numpy(self.weights).float().to(device)
+        counts = None
+        if self.counts is not None:
+            counts = torch.from_numpy(self.counts).float().to(device)
 
         def loss(
             outputs: Tensor, indices: npt.NDArray[np.int64], own: Tensor
@@ -115,6 +123,8 @@ class Classify:
             # What is no own is left out before the loss: 0 times infinity is no number.
             known = torch.where(own[:, :, None] > 0, outputs, 0.0)
             losses = self.loss(known, targets[indices], weights) * own
+            if counts is not None:
+                losses = losses * counts[:, indices]
             count = own.sum(dim=1)
             return losses.sum(dim=1) / count.clamp_min(1), count
 
@@ -232,6 +242,7 @@ def make_objective(
     targets: ClassTargets | DimensionTargets,
     train: Bools,
     view_of: npt.NDArray[np.int64],
+    counts: Doubles | None = None,
 ) -> Objective:
     """What one model of each of F folds learns. A view has its utterance's target.
 
@@ -240,6 +251,7 @@ def make_objective(
         targets: Of the N utterances.
         train: [F, N + V].
         view_of: [V], the position of the utterance that each is a view of.
+        counts: [F, N + V], what each counts for in training, if not all alike; not of dimensions.
     """
     values = np.concatenate([targets.values, targets.values[view_of]])
     if config.target == "dimensions":
@@ -254,5 +266,6 @@ def make_objective(
         targets=values,
         weights=class_weights(config.class_weights, values, train),
         loss=find_loss(config.loss),
+        counts=counts,
         smoothing=config.labels.smoothing,
     )

@@ -25,6 +25,8 @@ from heads.splits import Fold
 from heads.train.corpora import find_label_set, open_corpora
 from heads.train.folds import make_folds, require_examples
 from heads.train.leakage import Source, serve
+from heads.train.weighting import Weighting, least_agreement, make_weighting
+from heads.train.worst_group import Groups, make_groups
 
 STANDARDISE = ("train", "speaker")
 TARGETS = ("emotion", "dimensions")
@@ -60,6 +62,12 @@ class RunConfig:
         loss: Of `heads.losses`; `auto` is cross-entropy for hard labels, KL for soft ones. For
             dimensions it is concordance.
         class_weights: `none`, `balanced` or `effective`.
+        balance: A column, or several joined with `+`, whose groups weigh the same in training
+            within each emotion; empty for none.
+        ambiguous: What annotators do not agree on: `keep`; `weight`, by their agreement; or
+            `drop=SHARE`, what has less than that does not train. It validates and is tested.
+        worst_group: A column by whose worst group on validation epochs, settings and layers are
+            chosen; empty for all utterances alike.
         settings: `--set` keys and values, for training or for a head.
         allow_leakage: Whether an encoder may have been trained on what is tested.
         device: `auto`, `cpu` or `cuda`.
@@ -84,6 +92,9 @@ class RunConfig:
     standardise: str = "train"
     loss: str = "auto"
     class_weights: str = "none"
+    balance: str = ""
+    ambiguous: str = "keep"
+    worst_group: str = ""
     settings: Mapping[str, str] = field(default_factory=dict)
     allow_leakage: bool = False
     device: str = "auto"
@@ -93,6 +104,7 @@ class RunConfig:
             raise unknown_name("--standardise", self.standardise, STANDARDISE)
         if self.target not in TARGETS:
             raise unknown_name("--target", self.target, TARGETS)
+        least_agreement(self.ambiguous)
         if self.target == "dimensions":
             self._require_nothing_of_classes()
         if self.test_corpora and self.protocol not in ("speaker", "cross-corpus"):
@@ -115,6 +127,16 @@ class RunConfig:
         if self.loss != "auto" or self.class_weights != "none":
             raise UsageError(
                 "--target dimensions learns by concordance: leave out --loss and --class-weights"
+            )
+        if self.balance:
+            raise UsageError(
+                f"--balance {self.balance} evens groups out within each emotion, and --target "
+                "dimensions has none: its concordance is of a batch as a whole; leave it out"
+            )
+        if self.ambiguous != "keep":
+            raise UsageError(
+                f"--ambiguous {self.ambiguous} is by votes for emotions, and --target dimensions "
+                "learns values; leave it out"
             )
         if len(self.corpora) + len(self.test_corpora) > 1:
             raise UsageError(
@@ -174,6 +196,8 @@ class Prepared:
         utterances: [N], those with frames and a target.
         targets: What is to be learned of them.
         folds: Who trains, validates and tests.
+        weighting: What utterances count for in training; None for all alike.
+        groups: By whose worst models are chosen; None for all utterances alike.
         protocol: What `results.json` tells of how they were made.
         seen: What it tells of the data that the encoder was trained on.
         views: [V], augmented views of the utterances; they only ever train.
@@ -185,6 +209,8 @@ class Prepared:
     utterances: list[Utterance]
     targets: ClassTargets | DimensionTargets
     folds: list[Fold]
+    weighting: Weighting | None = None
+    groups: Groups | None = None
     protocol: dict[str, Any] = field(default_factory=dict)
     seen: dict[str, Any] | None = None
     views: list[Utterance] = field(default_factory=list)
@@ -200,9 +226,27 @@ class Prepared:
     def training(self) -> npt.NDArray[np.bool_]:
         """Which utterances and views train in which fold: [F, N + V].
 
-        A view trains wherever its utterance does.
+        A view trains wherever its utterance does; what was dropped trains nowhere.
         """
-        train = self.role("train")
+        return self._with_views(self.role("train"))
+
+    def weights(self, validating: bool = False) -> npt.NDArray[np.float64] | None:
+        """What each utterance and view counts for in which fold: [F, N + V]; None for all alike.
+
+        A view counts for what its utterance does.
+
+        Args:
+            validating: Whether the validation part trains, too.
+        """
+        if self.weighting is None:
+            return None
+        train = self.role("train") | (self.role("val") if validating else False)
+        rows = np.concatenate([np.arange(len(self.utterances)), self.view_of])
+        return self.weighting.weights(self._with_views(train), rows)
+
+    def _with_views(self, train: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        if self.weighting is not None:
+            train = train & self.weighting.trains
         return np.concatenate([train, train[:, self.view_of]], axis=1)
 
 
@@ -219,6 +263,7 @@ def prepare(config: RunConfig) -> Prepared:
         config, reader.utterances, reader.missing, corpora_of(reader.utterances, reader)
     )
     require_examples(data.targets, data.folds)
+    weighting, groups = make_mitigation(config, data.utterances, data.targets, data.folds)
     served = serve(reader, data.utterances, data.corpora, data.folds, config.allow_leakage)
     views, view_of = _training_views(config, reader, data.utterances, data.folds)
     return Prepared(
@@ -227,11 +272,32 @@ def prepare(config: RunConfig) -> Prepared:
         utterances=data.utterances,
         targets=data.targets,
         folds=data.folds,
+        weighting=weighting,
+        groups=groups,
         protocol=data.protocol | {"contamination": served.contamination},
         seen=served.seen,
         views=views,
         view_of=view_of,
     )
+
+
+def make_mitigation(
+    config: RunConfig,
+    utterances: Sequence[Utterance],
+    targets: ClassTargets | DimensionTargets,
+    folds: Sequence[Fold],
+) -> tuple[Weighting | None, Groups | None]:
+    """What utterances count for in training, and the groups that models are chosen by.
+
+    Raises:
+        UsageError: A column or votes are asked for that are not there.
+        SerError: A class is left without a training utterance.
+    """
+    weighting = None
+    if isinstance(targets, ClassTargets):
+        weighting = make_weighting(config, utterances, targets, folds)
+    asked = config.worst_group
+    return weighting, make_groups(asked, utterances, folds) if asked else None
 
 
 def make_dataset(

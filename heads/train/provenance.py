@@ -23,6 +23,7 @@ from heads.train.corpora import agreement, counts_by_corpus, find_label_set, fol
 from heads.train.member import Member
 from heads.train.prepare import Prepared, RunConfig
 from heads.train.select import Choice
+from heads.train.weighting import told_weights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +87,9 @@ def provenance(run: Finished, tested: npt.NDArray[np.int64]) -> dict[str, Any]:
         "choice": run.choice.told(run.candidates),
         "failed_folds": run.choice.failed,
     }
+    weights = data.weights(validating=not any(member.history for member in run.members))
+    if weights is not None:
+        results["weights"] = told_weights(weights[:, : len(data.utterances)], data.role("train"))
     results["run_id"] = _run_id(results, data, folder_name(run.config))
     return results
 
@@ -130,10 +134,21 @@ def _training(run: Finished) -> dict[str, Any]:
     else:
         told |= _labels(config.labels, [*config.corpora, *config.test_corpora])
         told |= {"loss": config.loss, "class_weights": config.class_weights} if epochs else {}
+    told |= _mitigation(config)
     return told | {
         "views": dict(Counter(view.view for view in run.data.views)) if epochs else {},
         "seed": config.seed,
     }
+
+
+def _mitigation(config: RunConfig) -> dict[str, str]:
+    """Weights and choices for groups and ambiguous clips; a run without them is what it was."""
+    told = {
+        "balance": config.balance,
+        "ambiguous": "" if config.ambiguous == "keep" else config.ambiguous,
+        "worst_group": config.worst_group,
+    }
+    return {name: asked for name, asked in told.items() if asked}
 
 
 def _labels(config: LabelConfig, corpora: Sequence[str]) -> dict[str, Any]:

@@ -56,14 +56,17 @@ def _prediction_table(
 
 
 def _history_table(run: Finished) -> pd.DataFrame:
-    score = "val_ccc" if run.config.target == "dimensions" else "val_ua"
+    score = "ccc" if run.config.target == "dimensions" else "ua"
+    names = {"val_score": f"val_{score}", "worst_loss": "val_worst_loss"}
+    names["worst_score"] = f"val_worst_{score}"
+    unasked = {"model"} | (set() if run.config.worst_group else {"worst_loss", "worst_score"})
     rows = [
-        {"fold": member.fold, "seed": member.seed} | asdict(epoch)
+        {"fold": member.fold, "seed": member.seed} | epoch.told()
         for member in run.members
         for epoch in member.history
     ]
-    columns = ["fold", "seed", *(f.name for f in fields(Epoch) if f.name != "model")]
-    return pd.DataFrame(rows, columns=columns).rename(columns={"val_score": score})
+    columns = ["fold", "seed", *(f.name for f in fields(Epoch) if f.name not in unasked)]
+    return pd.DataFrame(rows, columns=columns).rename(columns=names)
 
 
 def _named_weights(members: Sequence[Member]) -> dict[str, torch.Tensor]:

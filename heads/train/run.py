@@ -95,6 +95,11 @@ def _check_direct(config: RunConfig, direct: Sequence[str]) -> None:
             f"--layer weighted is learned by gradients, and {names} has none; leave that head out, "
             "or give a layer, or best"
         )
+    if direct and config.worst_group and config.target == "dimensions":
+        raise UsageError(
+            f"--worst-group {config.worst_group}: {names} chooses its C by the correlation of each "
+            "dimension over all utterances; leave that head out, or the option"
+        )
     if direct and (config.loss != "auto" or config.class_weights != "none"):
         if len(direct) == len(set(config.heads)):
             raise UsageError(f"{names} has a loss of its own; leave out --loss and --class-weights")
@@ -145,9 +150,10 @@ def _train(
         members, load_s = fit_directly(config, data, module, candidates)
     else:
         members, load_s = fit(config, data, module, candidates, inputs, device)
-    by = f"val_{candidates[0].training.select}"
+    worst = "worst_" if config.worst_group else ""
+    by = f"val_{worst}{candidates[0].training.select}"
     if hasattr(module, "fit"):
-        by = "inner_ccc" if config.target == "dimensions" else "inner_ua"
+        by = "inner_ccc" if config.target == "dimensions" else f"inner_{worst}ua"
     chosen, choice = choose(members, candidates, by)
     if not chosen:
         raise SerError(

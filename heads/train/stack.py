@@ -9,7 +9,7 @@ Letters: K models, N utterances, V views, O outputs (classes or emotional dimens
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ from heads.masking import draw_spans, masked
 from heads.stacked import Standardise, keep_models, run_some
 from heads.train.adamw import StackedAdamW
 from heads.train.best import Best
+from heads.train.worst_group import Groups, worst_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -47,6 +48,8 @@ class Epoch:
         train_loss: Mean over its training utterances, or over batches of them, while training.
         val_loss: Mean over its validation utterances, after the epoch.
         val_score: On its validation utterances, after the epoch: what `Objective.score` names.
+        worst_loss: The highest of a group of these, where models are chosen by their worst group.
+        worst_score: The lowest.
     """
 
     epoch: int
@@ -54,6 +57,12 @@ class Epoch:
     train_loss: float
     val_loss: float
     val_score: float
+    worst_loss: float | None = None
+    worst_score: float | None = None
+
+    def told(self) -> dict[str, float]:
+        """What there is of it, by name."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +77,7 @@ class Task:
         val: [K, N], on which utterances it is validated.
         test: [K, N], for which others its predictions are wanted in the end.
         names: [K], what a message calls each model.
+        groups: By the worst of which models are chosen; None for all of their utterances alike.
         batched: [N + V], which utterances and views make the batches that all models see; None for
             those that train any of them.
     """
@@ -77,6 +87,7 @@ class Task:
     val: Bools
     test: Bools
     names: Sequence[str]
+    groups: Groups | None = None
     batched: Bools | None = None
 
     def at(self, rows: Sequence[int]) -> Task:
@@ -89,6 +100,7 @@ class Task:
             val=self.val[index],
             test=self.test[index],
             names=[self.names[k] for k in index],
+            groups=self.groups.at(index) if self.groups else None,
             batched=self.in_batches(),
         )
 
@@ -179,10 +191,12 @@ def train_stack(
         )  # fmt: skip
         train_loss = _train_epoch(batches, outputs_of, ours, optimiser, frames, device)
         outputs = predict(head, head.state_dict(), originals, ours.val, common.batch_size, device)
-        val_loss, val_score = ours.objective.validate(outputs, ours.val)
+        found = ours.objective.validate(outputs, ours.val)
+        worst = worst_of(ours.groups, ours.objective, outputs, ours.val) if ours.groups else ()
+        val_loss, val_score = worst or found
         numbers = np.isfinite(train_loss + val_loss)
         history += [
-            Epoch(epoch, k, *(float(values[row]) for values in (train_loss, val_loss, val_score)))
+            Epoch(epoch, k, *(float(values[row]) for values in (train_loss, *found, *worst)))
             for row, k in enumerate(alive)
             if numbers[row]
         ]

@@ -210,6 +210,13 @@ def test_agreement_counts_all_votes_and_for_hard_labels_those_for_the_label():
     for kind, kept in {"hard": [0, 1], "majority": [0, 1, 3], "soft": [0, 1, 3]}.items():
         config = LabelConfig(kind=kind, min_agreement=0.6)
         assert make_targets(utterances, config, (), FOUR).kept.tolist() == kept
+        agreement = make_targets(utterances, LabelConfig(kind=kind), (), FOUR).agreement
+        np.testing.assert_allclose(agreement, [1, 1, 5 / 9, 0.0 if kind == "hard" else 1.0])
+
+
+def test_agreement_without_votes_is_not_known():
+    utterances = [clip("sad"), voted(label="angry", angry=3.0, sad=1.0)]
+    np.testing.assert_array_equal(make_targets(utterances, LabelConfig()).agreement, [np.nan, 0.75])
 
 
 def test_the_users_map_and_drop_name_classes_of_the_set():

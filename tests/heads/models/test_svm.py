@@ -16,6 +16,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from embedcache.errors import SerError, UsageError
+from heads.models._one_vs_rest import fit_margins
+from heads.models._squared_hinge import multiplier
 from heads.models._svm import (
     GRID,
     LinearModel,
@@ -97,6 +99,94 @@ def test_the_arrays_alone_back_from_a_file_predict_what_scikit_learn_does():
     expected = np.exp(log_softmax(scaled, axis=1))
     np.testing.assert_allclose(loaded.probabilities(vectors), expected, atol=1e-12)
     assert loaded.to_arrays().keys() == {"mean", "scale", "coef", "intercept", "temperature"}
+
+
+# Weights
+
+
+def weigh(count, seed=0):
+    """Some utterances count twice, some half, and some for nothing."""
+    return np.random.default_rng(seed).choice([0.0, 0.5, 1.0, 2.0], count, p=[0.2, 0.2, 0.3, 0.3])
+
+
+@pytest.mark.parametrize("classes", [2, 3, 5])
+@pytest.mark.parametrize("dim", [4, 300])
+def test_weights_are_scikit_learns_sample_weights(classes, dim):
+    vectors, truth, speakers = plant(dim=dim, classes=classes, clips=15)
+    weights = weigh(len(truth))
+    found = fit(vectors, truth, speakers, c=0.3 / dim, weights=weights)
+    there = weights > 0
+    scaler = StandardScaler().fit(vectors[there])
+    shares = np.bincount(truth, weights) * classes / weights.sum()
+    svm = LinearSVC(C=0.3 / dim, class_weight=dict(enumerate(1 / shares)), dual=False, tol=1e-10,
+                    max_iter=10_000)  # fmt: skip
+    svm.fit(scaler.transform(vectors[there]), truth[there], sample_weight=weights[there])
+    theirs = svm.decision_function(scaler.transform(vectors))
+    ours = found.model.margins(vectors)
+    np.testing.assert_allclose(ours[:, -1] if classes == 2 else ours, theirs, atol=SOLVED,
+                               rtol=SOLVED)  # fmt: skip
+
+
+def test_a_weight_of_two_is_an_utterance_that_is_there_twice():
+    """To the machines; the moments of the columns, before them, are of plain utterances."""
+    rng = np.random.default_rng(0)
+    vectors, truth = rng.standard_normal((40, 6)), np.arange(40) % 3
+    times = rng.integers(1, 4, 40)
+    targets, rows = np.eye(3)[truth], np.repeat(np.arange(40), times)
+    once = fit_margins(
+        vectors, multiplier(vectors), targets, [0.1, 1.0], weights=times.astype(float)
+    )
+    many = vectors[rows]
+    twice = fit_margins(many, multiplier(many), targets[rows], [0.1, 1.0])
+    for ours, theirs in zip(once, twice, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=SOLVED)
+
+
+@pytest.mark.parametrize("c", [0.0, 0.1])
+def test_weights_that_are_all_alike_change_no_bit(c):
+    vectors, truth, speakers = plant()
+    plain = fit(vectors, truth, speakers, c=c)
+    even = fit(vectors, truth, speakers, c=c, weights=np.ones(len(truth)))
+    for name, array in plain.model.to_arrays().items():
+        np.testing.assert_array_equal(even.model.to_arrays()[name], array)
+
+
+def test_what_counts_for_nothing_is_predicted_and_never_fitted():
+    """Inner folds choose C and temperature by it as by any other, as validation does."""
+    vectors, truth, speakers = plant(noise=2.0)
+    weights = np.where(np.arange(len(truth)) % 4 == 0, 0.0, 1.0)
+    found = fit(vectors, truth, speakers, c=0.1, weights=weights)
+    wrong = np.where(weights > 0, truth, (truth + 1) % 3)
+    other = fit(vectors, wrong, speakers, c=0.1, weights=weights)
+    np.testing.assert_array_equal(found.model.coef, other.model.coef)
+    assert found.inner_ua != other.inner_ua
+    assert found.model.temperature != other.model.temperature
+    there = np.flatnonzero(weights)
+    alone = fit(vectors, truth, speakers, c=0.1, train=there)
+    np.testing.assert_allclose(found.model.coef, alone.model.coef, atol=1e-12)
+
+
+def test_what_counts_in_one_inner_fold_alone_is_refused():
+    vectors, truth, speakers = plant()
+    weights = np.array([float(speaker == "s0") for speaker in speakers])
+    with pytest.raises(SerError, match="svm: all utterances that count in training are of one par"):
+        fit(vectors, truth, speakers, c=0.1, weights=weights)
+
+
+def test_c_has_the_best_ua_of_the_group_that_is_served_worst():
+    vectors, truth, speakers = plant(noise=3.0, seed=4)
+    rng = np.random.default_rng(0)
+    groups = rng.integers(-1, 3, len(truth))
+    whole = fit(vectors, truth, speakers)
+    fair = fit(vectors, truth, speakers, groups=groups)
+    each = [
+        fit(vectors, truth, speakers, groups=np.where(groups == g, 0, -1)).inner_ua
+        for g in range(3)
+    ]
+    np.testing.assert_array_equal(fair.inner_ua, np.min(each, axis=0))
+    assert fair.c == fair.candidates[int(np.argmax(fair.inner_ua))]
+    everyone = fit(vectors, truth, speakers, groups=np.zeros(len(truth), int))
+    assert everyone.inner_ua == whole.inner_ua
 
 
 # The choice of C

@@ -122,6 +122,16 @@ def test_the_history_says_what_it_shows():
     assert accuracy.get_ylim() == (0, 1)
 
 
+def test_the_worst_group_is_a_line_of_its_own():
+    history = make_history()
+    history["val_worst_loss"], history["val_worst_ua"] = history["val_loss"] + 1, 0.1
+    for axes in plot_history(history, "").axes:
+        labels = [text.get_text() for text in axes.get_legend().get_texts()]
+        assert labels[-2:] == ["validation", "worst group"]
+        assert len({line.get_linestyle() for line in axes.lines}) == len(axes.lines)
+    np.testing.assert_allclose(axes.lines[1].get_ydata(), 0.1)
+
+
 def test_lines_differ_without_colour():
     losses, _ = plot_history(make_history(), "").axes
     assert losses.lines[0].get_linestyle() != losses.lines[1].get_linestyle()

@@ -46,6 +46,7 @@ REFUSED = {
     "bias": ("bias.by=,", r"\[bias\]: by is empty; give columns"),
     "whose": ("bias.run=mha", "unknown run 'mha'"),
     "seeds": ("train-head.seeds=0", "--seeds 0: give 1 to 1000"),
+    "ambiguous": ("train-head.ambiguous=drop", "--ambiguous drop: give keep, weight, or drop=SHA"),
 }
 
 
@@ -175,6 +176,8 @@ CORPUS = {
     "votes": ("train-head.labels=soft", "this corpus has no votes; use --labels hard"),
     "map": ("train-head.map.angri=x", "unknown label in --map 'angri': did you mean 'angry'"),
     "column": ("bias.by=gender", "the corpus has no column gender; there are: speaker"),
+    "balance": ("train-head.balance=gender", "in a column 'gender'; there are: speaker"),
+    "worst group": ("train-head.worst-group=age", "in a column 'age'; there are: speaker"),
     "class": ("train-head.drop=sad", "classes that are left: angry"),
 }
 

@@ -7,11 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score
 
 from heads.concordance import ccc_loss
 from heads.dimensional_metrics import dimensional_scores, dimensional_tally
-from heads.losses import kl
+from heads.losses import focal, kl
 from heads.temperature import fit_temperature
 from heads.train.objective import Classify, Regress
 
@@ -38,7 +40,12 @@ def regress(targets=VALUES):
     )
 
 
-OBJECTIVES = {"classify": classify(), "regress": regress()}
+COUNTS = RNG.random((MODELS, COUNT)) + 0.5
+OBJECTIVES = {
+    "classify": classify(),
+    "weighted": classify(counts=COUNTS),
+    "regress": regress(),
+}
 every = pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=OBJECTIVES)
 
 
@@ -116,6 +123,46 @@ def test_the_losses_of_a_batch_are_means_over_own_utterances():
     expected = [row[own].mean() for row, own in zip(losses, OWN, strict=True)]
     np.testing.assert_allclose(found, expected, rtol=1e-5)
     assert counts.tolist() == OWN.sum(axis=1).tolist()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(1, 4), min_size=2, max_size=12), st.integers(0, 1000))
+def test_an_utterance_that_counts_twice_is_one_that_is_there_twice(times, seed):
+    """The loss of a batch and its gradient, whatever the class weights and the targets."""
+    rng = np.random.default_rng(seed)
+    count = len(times)
+    targets, seen = rng.dirichlet([1, 1, 1], count), rng.standard_normal((count, 4))
+    class_weights = rng.random((1, 3)) + 0.5
+    counts = np.array([times]) * count / sum(times)
+    start = rng.standard_normal((4, 3))
+
+    def learn(rows, counts):
+        objective = Classify(targets=targets[rows], weights=class_weights, loss=focal,
+                             counts=counts, smoothing=0.1)  # fmt: skip
+        weights = torch.from_numpy(start).float().requires_grad_()
+        outputs = (torch.from_numpy(seen[rows]).float() @ weights)[None]
+        losses, _ = objective.batch_loss("cpu")(
+            outputs, np.arange(len(rows)), torch.ones(1, len(rows))
+        )
+        return losses.detach(), *torch.autograd.grad(losses.sum(), weights)
+
+    once = learn(np.arange(count), counts)
+    torch.testing.assert_close(once, learn(np.repeat(np.arange(count), times), None),
+                               rtol=1e-4, atol=1e-5)  # fmt: skip
+
+
+def test_what_counts_for_all_alike_changes_no_bit():
+    outputs, own = outputs_of(classify()), torch.from_numpy(OWN).float()
+    plain = classify(weights=np.ones((MODELS, 3)))
+    even = replace(plain, counts=np.ones((MODELS, COUNT)))
+    found = [one.batch_loss("cpu")(outputs, np.arange(COUNT), own) for one in (plain, even)]
+    torch.testing.assert_close(*found, rtol=0, atol=0)
+
+
+def test_what_utterances_count_for_is_not_in_validation():
+    objective = OBJECTIVES["weighted"]
+    plain, outputs = replace(objective, counts=None), outputs_of(objective)
+    np.testing.assert_array_equal(objective.validate(outputs, OWN), plain.validate(outputs, OWN))
 
 
 def test_temperatures_are_those_of_the_logits_and_one_without_numbers():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import numpy as np
 import pytest
@@ -19,9 +19,15 @@ from heads.stacked import Stack, Standardise
 from heads.train.objective import Classify
 from heads.train.settings import TrainConfig
 from heads.train.stack import Task, predict, train_stack
+from heads.train.worst_group import Groups
 
 DIM, CLASSES, COUNT = 4, 3, 45
-LEARNED = {"targets", "weights", "loss", "smoothing"}
+LEARNED = {"targets", "weights", "loss", "counts", "smoothing"}
+GROUPS = Groups(
+    names=["odd", "even"],
+    codes=np.arange(COUNT) % 2,
+    counted=[np.array([0, 1]), np.array([0]), np.array([0, 1])],
+)
 CONFIG = TrainConfig(epochs=12, patience=4, batch_size=8, lr=0.02, select="ua")
 
 
@@ -98,10 +104,11 @@ def reload(trained, task, head="attention"):
 
 @pytest.mark.parametrize("head", ["attention", "mha", "mlp"])
 def test_models_train_in_a_stack_as_they_do_alone(head):
-    """With dropout, class weights and validation of their own, and on the same utterances."""
+    """With dropout, weights, validation and groups of their own, and on the same utterances."""
     weights = np.array([[1.0, 1, 1], [2, 1, 0.5], [1, 3, 1]])
     val = where((25, 35), (30, 40), (25, 45))
-    together = make_task(where(*[(0, 25)] * 3), val, weights=weights)
+    counts = np.random.default_rng(1).random((3, COUNT)) + 0.5
+    together = make_task(where(*[(0, 25)] * 3), val, weights=weights, counts=counts, groups=GROUPS)
     config = replace(CONFIG, epochs=30, patience=30, lr=TrainConfig().lr)
     stack = train(together, (4, 5, 6), config, head=head)
     for k in range(3):
@@ -110,8 +117,10 @@ def test_models_train_in_a_stack_as_they_do_alone(head):
         np.testing.assert_allclose(one.predictions[0], stack.predictions[k], atol=1e-5)
         for name, tensor in one.state.items():
             torch.testing.assert_close(tensor[0], stack.state[name][k], rtol=0, atol=1e-5)
-        ours = [(e.epoch, e.train_loss, e.val_loss, e.val_score) for e in history_of(stack, k)]
-        theirs = [(e.epoch, e.train_loss, e.val_loss, e.val_score) for e in one.history]
+        ours, theirs = (
+            [(*astuple(replace(e, model=0)),) for e in history]
+            for history in (history_of(stack, k), one.history)
+        )
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
@@ -224,6 +233,31 @@ def test_the_weights_are_those_of_the_best_epoch(select):
         assert loss == pytest.approx(best_loss, abs=1e-6)
         # Else the last epoch would do, too.
         assert history[-1].val_loss > best_loss or history[-1].val_score < best_ua
+
+
+@pytest.mark.parametrize("select", ["ua", "loss"])
+def test_by_the_worst_group_the_weights_are_those_of_its_best_epoch(select):
+    task = make_task(where((0, 25), (10, 35), (20, 45)), where((25, 45), (35, 45), (0, 20)),
+                     groups=GROUPS)  # fmt: skip
+    trained = train(task, (0, 1, 2), replace(CONFIG, epochs=30, select=select, lr=0.05))
+    logits = reload(trained, task)
+    overall = []
+    for k, counted in enumerate(GROUPS.counted):
+        history = history_of(trained, k)
+        losses, uas = [], []
+        for group in counted:
+            rows = task.val[k] & (GROUPS.codes == group)
+            guess = logits[k, rows].argmax(dim=-1).numpy()
+            uas.append(balanced_accuracy_score(TRUTH[rows], guess))
+            truth = torch.from_numpy(TRUTH[rows])
+            losses.append(nn.functional.cross_entropy(logits[k, rows], truth).item())
+        keys = [(e.worst_score, -e.worst_loss) if select == "ua" else (-e.worst_loss,)
+                for e in history]  # fmt: skip
+        best = max(range(len(keys)), key=lambda n: keys[n])
+        assert min(uas) == pytest.approx(history[best].worst_score)
+        assert max(losses) == pytest.approx(history[best].worst_loss, abs=1e-6)
+        overall.append(max(e.val_score for e in history) > history[best].val_score)
+    assert any(overall) or select == "loss"  # else all utterances would choose the same epochs
 
 
 @pytest.mark.parametrize("select", ["ua", "loss"])
