@@ -16,7 +16,7 @@ from embedcache.errors import SerError, UsageError, unknown_name
 from embedcache.votes import parse_votes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from embedcache.utterance import Utterance
 
@@ -202,6 +202,27 @@ def vote_table(
     return labels, counts.reshape(len(votes), len(labels))
 
 
+def name_classes(
+    labels: Iterable[str], rename: Mapping[str, str], classes: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Each emotion's class, by the label set and then by what is renamed.
+
+    Args:
+        labels: Emotions.
+        rename: Old name to new one.
+        classes: The label set; emotions that it lacks are left out. None keeps all.
+
+    >>> name_classes(["excited", "sad", "odd"], {"sad": "low"}, {"excited": "happy", "sad": "sad"})
+    {'excited': 'happy', 'sad': 'low'}
+    """
+    inside = {
+        label: label if classes is None else classes[label]
+        for label in labels
+        if classes is None or label in classes
+    }
+    return {label: rename.get(name, name) for label, name in inside.items()}
+
+
 def majority(distributions: Array) -> npt.NDArray[np.int64]:
     """The class with the most votes; -1 where two share the first place.
 
@@ -223,19 +244,17 @@ def _naming(
     found = {u.label for u in utterances if u.label}
     for source in {"votes", "self_votes", *config.sources}:
         found |= {label for u in utterances for label in count_votes(u, source)}
-    before = {label: label for label in found}
-    if classes is not None:
-        before = {label: classes[label] for label in found if label in classes}
-        if not before:
-            raise UsageError(
-                f"--label-set {config.label_set}: its emotions are {', '.join(sorted(classes))}, "
-                f"and those of the cache {', '.join(sorted(found)) or 'none'}; give the label set "
-                "of this corpus, or --map and --drop"
-            )
+    before = name_classes(found, {}, classes)
+    if classes is not None and not before:
+        raise UsageError(
+            f"--label-set {config.label_set}: its emotions are {', '.join(sorted(classes))}, "
+            f"and those of the cache {', '.join(sorted(found)) or 'none'}; give the label set "
+            "of this corpus, or --map and --drop"
+        )
     for label in config.rename:
         if label not in before.values():
             raise unknown_name("label in --map", label, set(before.values()))
-    after = {label: config.rename.get(name, name) for label, name in before.items()}
+    after = name_classes(found, config.rename, classes)
     for label in config.drop:
         if label not in after.values():
             raise unknown_name("label in --drop", label, set(after.values()))
