@@ -76,7 +76,7 @@ def _scored(judged: Judged, weights: Array) -> dict[str, Any]:
 def _confusions(judged: Judged, weights: Array) -> Array:
     """Weighted confusion matrices of each seed and speaker: [S, G, C, C]."""
     tested = judged.tested
-    names, codes = tested.speaker_names()
+    names, codes = tested.speaker_names, tested.speaker_codes
     truth, classes = majority(tested.targets), len(tested.labels)
     size = len(names) * classes**2
     cells = [(codes * classes + truth) * classes + p.argmax(axis=1) for p in tested.predictions]

@@ -20,15 +20,16 @@ from heads.analysis.ambiguity import (
 )
 from heads.analysis.judged import Judged, clip_scores, why_no_interval
 from heads.analysis.leaderboard import notes
-from heads.analysis.tested import Tested, tested_of
 from heads.analysis.votes import Votes, votes_over
 from heads.report.ambiguity_text import render, summarise
 from heads.report.label_errors import clip_record, suspected_errors
+from heads.report.tested import read_tested, read_utterances
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from embedcache.utterance import Utterance
+    from heads.analysis.tested import Tested
     from heads.results import Run
 
 TOP = 20
@@ -58,8 +59,8 @@ def ambiguity(run: Run, top: int = TOP) -> tuple[dict[str, Any], str]:
         )
     if top < 1:
         raise UsageError(f"{top} clips in each list: give 1 or more")
-    tested = tested_of(run.predictions, run.labels, run.id)
-    utterances = _utterances(run, tested)
+    tested = read_tested(run)
+    utterances = read_utterances(run, tested)
     votes, reason = _votes(run, tested, utterances)
     without = why_no_interval(tested)
     record: dict[str, Any] = {
@@ -77,16 +78,6 @@ def ambiguity(run: Run, top: int = TOP) -> tuple[dict[str, Any], str]:
     record |= suspected_errors(run, tested, votes, utterances, top)
     record["summary"] = summarise(record)
     return record, render(record)
-
-
-def _utterances(run: Run, tested: Tested) -> list[Utterance]:
-    lacking = [name for name in tested.ids.tolist() if name not in run.utterances]
-    if lacking:
-        raise UsageError(
-            f"{run.path} has predictions for {len(lacking)} utterances that its utterances.jsonl "
-            f"does not list, first '{lacking[0]}'; train the head again"
-        )
-    return [run.utterances[name] for name in tested.ids.tolist()]
 
 
 def _votes(

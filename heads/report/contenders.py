@@ -11,7 +11,7 @@ import numpy as np
 
 from embedcache.errors import SerError, UsageError
 from heads.analysis.ranking import Contender
-from heads.analysis.tested import as_tested
+from heads.report.tested import read_tested
 from heads.results import find_run, list_runs
 
 if TYPE_CHECKING:
@@ -119,16 +119,6 @@ def _enter(run: Run) -> tuple[Contender | None, str]:
     if told:
         return None, told
     return Contender(results=run.results, tested=tested, size_bytes=run.model_bytes), ""
-
-
-def read_tested(run: Run) -> Tested:
-    """A run's predictions.
-
-    Raises:
-        SerError: They are missing or damaged.
-    """
-    file = str(run.path / "predictions.csv")
-    return as_tested(run.predictions, run.labels, run.target, file)
 
 
 def _contradiction(run: Run, tested: Tested) -> str:

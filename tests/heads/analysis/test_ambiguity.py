@@ -119,8 +119,8 @@ def test_one_bin_has_the_metrics_of_the_run():
     judged = make_judged()
     (row,) = by_entropy(judged, clip_scores(judged), bins=1)
     tested = judged.tested
-    pooled = scores(tested.by_speaker().sum(axis=1), 4)
-    interval = speaker_interval(tested.by_speaker(), 4)["wa"]
+    pooled = scores(tested.by_speaker.sum(axis=1), 4)
+    interval = speaker_interval(tested.by_speaker, 4)["wa"]
     assert row["n"] == 240
     assert row["wa"] == pytest.approx(pooled["wa"].mean())
     assert row["wa_ci95"] == pytest.approx(list(interval))
