@@ -549,17 +549,42 @@ def compare(
 
 @app.command()
 def bias(
-    run: Annotated[str, typer.Argument(help="A run's folder or id.")],
-    by: Annotated[str, typer.Option(help="Columns of the corpus.")] = "gender,speaker",
+    run: Annotated[str | None, typer.Argument(help="A run's folder or id.")] = None,
+    by: Annotated[
+        str, typer.Option(help="Columns of the corpus; gender+age is an intersection.")
+    ] = "gender,speaker",
+    metric: Annotated[str, typer.Option(help="The primary one: ua, wa, macro_f1 or ece.")] = "ua",
+    min_speakers: Annotated[int, typer.Option(help="Fewest of a group that is compared.")] = 2,
+    min_clips: Annotated[int, typer.Option(help="Fewest of a group that is compared.")] = 10,
+    replicates: Annotated[int, typer.Option(help="Of the bootstrap; 0 leaves it out.")] = 2000,
+    compare: Annotated[
+        tuple[str, str] | None,
+        typer.Option(help="Two runs, in place of one: what the second changed."),
+    ] = None,
+    format: Annotated[str, typer.Option(help="table or json.")] = "table",
     results_dir: ResultsDir = Path("results"),
 ) -> None:
     """Print how well groups of speakers are recognised, and write bias.json into the run."""
+    from heads.analysis.gaps import GapConfig
+    from heads.analysis.groups import Minimum
     from heads.report.bias import bias as report_bias
+    from heads.report.bias_change import bias_change
+    from heads.report.tables import as_text_or_json, require_table_or_json
     from heads.results import find_run
 
-    found = find_run(run, results_dir)
-    record, table = report_bias(found, _names(by))
-    typer.echo(table)
+    if (run is None) == (compare is None):
+        raise UsageError("give one run, or --compare with two runs")
+    require_table_or_json(format)
+    minimum = Minimum(speakers=min_speakers, clips=min_clips)
+    config = GapConfig(metric=metric, replicates=replicates)
+    columns = _names(by)
+    if compare:
+        first, second = (find_run(name, results_dir) for name in compare)
+        typer.echo(as_text_or_json(*bias_change(first, second, columns, minimum, config), format))
+        return
+    found = find_run(run or "", results_dir)
+    record, table = report_bias(found, columns, minimum, config)
+    typer.echo(as_text_or_json(record, table, format))
     logging.getLogger("ser").info("written: %s", found.write_report("bias", record))
 
 

@@ -1,11 +1,11 @@
 """The bootstrap over speakers, of any scores of tallies that add up.
 
 Whole speakers are drawn with replacement: how often each was drawn, times the speakers' tallies,
-are the tallies of a replicate, so that all replicates are one matrix product. A replicate's standard
-error is that of its own delete-one-speaker jackknife.
+are the tallies of a replicate, so that all replicates are one matrix product. The standard error of
+a replicate is that of its own delete-one-speaker jackknife.
 
-Percentile intervals come out too short over few speakers, studentised ones do not (docs/statistics.md
-has both measured).
+Percentile intervals come out too short over few speakers, studentised ones do not: both are
+measured in docs/statistics.md.
 
 Letters: G speakers, K values of a tally, R replicates; `...` any leading axes.
 """
@@ -197,7 +197,7 @@ def _scored(
     without = score(totals[..., replicate, :] - by_speaker[..., speaker, :])
 
     def over_speakers(values: Array) -> Array:
-        return np.bincount(replicate, often * values, len(times))
+        return np.bincount(replicate, often * values, len(times)).astype(np.float64)
 
     found = {}
     for name, values in whole.items():

@@ -1,4 +1,7 @@
-"""Groups of utterances by what their corpus knows of them: gender, age band, any of its columns."""
+"""Groups of utterances by what their corpus knows of them: columns, and intersections of them.
+
+Letters: N utterances.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ if TYPE_CHECKING:
 
 FIELDS = ("gender", "speaker", "age", "session", "language", "sentence")
 AGE_BAND = 10
+BETWEEN = "+"
 
 
 def group_of(utterance: Utterance, column: str) -> str | None:
@@ -38,6 +42,61 @@ def columns(utterances: Collection[Utterance]) -> list[str]:
     return [c for c in (*FIELDS, *own) if any(group_of(u, c) for u in utterances)]
 
 
+def require_columns(by: Sequence[str], there: Sequence[str], whose: str) -> None:
+    """See that each column, or each part of an intersection, is there.
+
+    Args:
+        by: Columns, intersections as `gender+age`.
+        there: Those that have values.
+        whose: What has them, for the message.
+
+    Raises:
+        UsageError: One has not, an intersection names a column twice, or speakers are crossed.
+    """
+    for column in by:
+        parts = parts_of(column, there)
+        for part in parts:
+            if part not in there:
+                raise UsageError(
+                    f"--by {column}: {whose} have no such column; there are: {', '.join(there)}"
+                )
+        if len(set(parts)) < len(parts):
+            raise UsageError(f"--by {column}: a column is named twice; give each once")
+        if len(parts) > 1 and "speaker" in parts:
+            raise UsageError(
+                f"--by {column}: groups are of several speakers, and this makes groups of one; "
+                "give speaker by itself"
+            )
+
+
+def parts_of(column: str, there: Sequence[str]) -> list[str]:
+    """The columns that an intersection is of; a column may have a plus in its own name.
+
+    >>> parts_of("gender+age", ["gender", "age"]), parts_of("a+b", ["a+b"])
+    (['gender', 'age'], ['a+b'])
+    """
+    return [column] if column in there else [part.strip() for part in column.split(BETWEEN)]
+
+
+def values_of(
+    utterances: Sequence[Utterance], column: str, there: Sequence[str]
+) -> list[str | None]:
+    """The group of each utterance: [N]; None where it has no value in a part.
+
+    Args:
+        utterances: The N utterances.
+        column: A column or an intersection; ages are in bands of ten years.
+        there: The columns that have values.
+    """
+    parts = parts_of(column, there)
+    found: list[str | None] = []
+    for utterance in utterances:
+        values = [group_of(utterance, part) for part in parts]
+        known = [value for value in values if value is not None]
+        found.append(BETWEEN.join(known) if len(known) == len(values) else None)
+    return found
+
+
 def groups_by(utterances: Sequence[Utterance], asked: str, option: str) -> list[str | None]:
     """The group of each utterance; of several columns, those whose values are all known.
 
@@ -49,16 +108,14 @@ def groups_by(utterances: Sequence[Utterance], asked: str, option: str) -> list[
     Raises:
         UsageError: A column does not exist or is empty, or all utterances are of one group.
     """
-    names = [name.strip() for name in asked.split("+")]
     there = columns(utterances)
-    for name in names:
+    for name in parts_of(asked, there):
         if name not in there:
             raise UsageError(
                 f"{option} {asked}: no utterance has a value in a column '{name}'; there are: "
                 f"{', '.join(there)}"
             )
-    parts = [[group_of(one, name) for name in names] for one in utterances]
-    groups = ["+".join(map(str, own)) if all(own) else None for own in parts]
+    groups = values_of(utterances, asked, there)
     found = sorted({group for group in groups if group})
     if len(found) < 2:
         raise UsageError(

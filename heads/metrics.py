@@ -229,11 +229,12 @@ def speaker_interval(by_speaker: Array, classes: int) -> dict[str, tuple[float, 
         classes: C.
 
     Returns:
-        Per metric (low, high), clipped to what it can be; None where fewer than two speakers or an
+        Per metric (low, high), clipped to what it can be; None where too few speakers or an
         undefined metric allow none.
     """
     limits = {m: (LOWER_LIMIT.get(m, 0.0), UPPER_LIMIT.get(m, 1.0)) for m in METRICS}
-    return jackknife(by_speaker, lambda tallies: scores(tallies, classes), limits)
+    clips = by_speaker[..., _Parts(classes).sums][..., -1]  # KL counts each utterance
+    return jackknife(by_speaker, lambda tallies: scores(tallies, classes), limits, clips)
 
 
 def _bins(tallies: Array, classes: int) -> Array:

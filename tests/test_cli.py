@@ -165,6 +165,12 @@ SENTENCES = {
     "bias run": (2, "bias nothing", "there is no run 'nothing'"),
     "column": (2, "bias --by shoe RUN", "have no such column; there are: speaker"),
     "gender": (2, "bias --by gender RUN", "have no such column; there are: speaker"),
+    "bias none": (2, "bias", "give one run, or --compare with two runs"),
+    "bias three": (2, "bias RUN --compare RUN RUN", "give one run, or --compare with two runs"),
+    "bias itself": (2, "bias --compare RUN RUN", "twice: give two different runs"),
+    "bias few": (2, "bias RUN --min-speakers 1", "--min-speakers 1: every interval is over"),
+    "bias metric": (2, "bias RUN --metric uaa", "unknown metric 'uaa': did you mean 'ua'"),
+    "bias format": (2, "bias RUN --format xml", "unknown --format 'xml'"),
     "info": (2, "cache info clips", "clips is no cache"),
     "verify": (2, "cache verify clips", "clips is no cache"),
     "prune": (2, "cache prune clips", "clips is no cache"),
@@ -389,10 +395,26 @@ def test_compare_in_every_format(run: Run, trained: Path, form: str) -> None:
 
 def test_bias_writes_beside_the_run(run: Run, trained: Path) -> None:
     folder = sorted((trained / "results").iterdir())[0]
-    done = run("bias", folder, "--by", "speaker")
-    assert done.code == 0 and "best and worst speaker" in done.out
+    done = run("bias", folder, "--by", "speaker", "--min-clips", "1")
+    assert done.code == 0 and "highest and lowest speaker" in " ".join(done.out.split())
     record = json.loads((folder / "bias.json").read_text())
     assert len(record["groups"]["speaker"]) == 6
+    again = run("bias", folder, "--by", "speaker", "--format", "json", "--metric", "wa")
+    record = json.loads(again.out)
+    assert record["metric"] == "wa"
+    assert record == json.loads((folder / "bias.json").read_text())
+
+
+def test_bias_compares_two_runs_and_writes_nothing(run: Run, trained: Path) -> None:
+    folders = sorted((trained / "results").iterdir())[:2]
+    files = sorted(trained.rglob("*"))
+    done = run("bias", "--compare", *folders, "--by", "speaker", "--format", "json")
+    assert done.code == 0, done.err
+    found = json.loads(done.out)["overall"]["ua"]
+    for folder, key in zip(folders, ("before", "after"), strict=True):
+        results = json.loads((folder / "results.json").read_text())
+        assert found[key] == pytest.approx(results["metrics"]["ua"]["mean"])
+    assert sorted(trained.rglob("*")) == files
 
 
 def test_a_corpus_is_checked_and_what_cannot_be_used_makes_it_exit_3(

@@ -1,295 +1,274 @@
-"""Bias: how well each group of speakers is recognised, and how far the groups lie apart.
+"""Groups of utterances: how well each is recognised, which are large enough, which is worst off.
 
-Predictions of all folds and seeds are pooled before a metric is taken, and uncertainty is over
+Predictions of all folds and seeds are pooled before a rate is taken, and uncertainty is over
 speakers: clips of one speaker are no independent witnesses.
 
-Letters: N utterances, G speakers, C classes, K values of a tally, P permutations of the groups.
+Letters: N utterances, C classes, K values of a tally, P parts: a speaker's utterances in a group.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
-from heads.metrics import confusion_matrix, confusion_scores, recalls, scores, sum_by
+from embedcache.errors import UsageError
+from heads.analysis.estimates import number
+from heads.analysis.rates import PER_CLASS, WHOLE, clips_of, count_by, rates
+from heads.intervals import jackknife
+
+if TYPE_CHECKING:
+    from heads.analysis.tested import Tested
 
 Array = npt.NDArray[np.float64]
 
-GAP_METRICS = ("ua", "wa", "macro_f1")
-PERMUTATIONS = 9999
-MIN_SPEAKERS = 2
-_ROUNDING = 1e-9
-_CHUNK = 500  # permutations at once: [500, G, C, C] in memory
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GroupTable:
-    """Tested utterances with what they count for and whom they come from.
+class Minimum:
+    """How large a group must be to be compared.
 
     Attributes:
-        tallies: [N, K], summed over seeds: whole counts, whose sums and differences are exact.
-        speakers: [N].
-        labels: Names of the classes.
+        speakers: Fewest speakers; of one, nobody knows how the next would be.
+        clips: Fewest clips that are scored.
     """
 
+    speakers: int = 2
+    clips: int = 10
+
+    def __post_init__(self) -> None:
+        if self.speakers < 2:
+            raise UsageError(
+                f"--min-speakers {self.speakers}: every interval is over speakers; give 2 or more"
+            )
+        if self.clips < 1:
+            raise UsageError(f"--min-clips {self.clips}: give 1 or more")
+
+    def too_small(self, group: Mapping[str, Any], of_speakers: bool) -> str | None:
+        """Why a group's record is left out of gaps; None where it is large enough.
+
+        Args:
+            group: Its record.
+            of_speakers: Whether the groups are single speakers.
+        """
+        told = []
+        if group["speakers"] < self.speakers and not of_speakers:
+            told.append(f"{_counted(group['speakers'], 'speaker')}, fewer than {self.speakers}")
+        if group["n"] < self.clips:
+            told.append(f"{_counted(group['n'], 'clip')}, fewer than {self.clips}")
+        return "; ".join(told) or None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Grouping:
+    """Utterances by group and speaker.
+
+    Attributes:
+        column: What they are grouped by.
+        labels: [C], names of the classes.
+        names: Of the groups, sorted.
+        speakers: Names of all speakers, sorted.
+        group_of: [P], positions in `names`.
+        speaker_of: [P], positions in `speakers`.
+        tallies: [P, K], summed over seeds; a part without a scored utterance is not in.
+        seeds: How many were summed.
+        missing: Number of utterances without a value.
+    """
+
+    column: str
+    labels: tuple[str, ...]
+    names: tuple[str, ...]
+    speakers: tuple[str, ...]
+    group_of: npt.NDArray[np.int64]
+    speaker_of: npt.NDArray[np.int64]
     tallies: Array
-    speakers: Sequence[str]
-    labels: Sequence[str]
+    seeds: int
+    missing: int
+
+    def group(self, name: str) -> Array:
+        """Tallies of the speakers of a group, in the order of their names: [G, K]."""
+        tallies: Array = self.tallies[self.group_of == self.names.index(name)]
+        return tallies
+
+    def pair(self, first: str, second: str) -> tuple[Array, Array, int]:
+        """Two groups' tallies by speaker, and how many speakers stand in both.
+
+        Where some do, both have a row for each speaker of either, zeros where one is not in it.
+
+        Shape:
+            Output: [G1, K] and [G2, K], or both [G, K].
+        """
+        parts = [self.group_of == self.names.index(name) for name in (first, second)]
+        a, b = (self.speaker_of[part] for part in parts)
+        crossed = len(np.intersect1d(a, b))
+        if not crossed:
+            return self.tallies[parts[0]], self.tallies[parts[1]], 0
+        everyone = np.union1d(a, b)
+        filled = []
+        for part, own in zip(parts, (a, b), strict=True):
+            rows = np.zeros((len(everyone), self.tallies.shape[1]))
+            rows[np.searchsorted(everyone, own)] = self.tallies[part]
+            filled.append(rows)
+        return filled[0], filled[1], crossed
 
 
-def group_scores(table: GroupTable, values: Sequence[str | None]) -> dict[str, dict[str, Any]]:
-    """Accuracy, UA, macro-F1 and recalls of each group; utterances without a value are left out.
-
-    `n` counts those that are scored: where votes are tied there is no label to compare with.
-
-    Args:
-        table: The utterances.
-        values: [N], the group of each.
-    """
-    groups = {}
-    for value in sorted({v for v in values if v is not None}):
-        rows = [i for i, v in enumerate(values) if v == value]
-        total = table.tallies[rows].sum(axis=0)
-        found = scores(total, len(table.labels))
-        recall = recalls(confusion_matrix(total, len(table.labels)))
-        groups[value] = {
-            "n": int((table.tallies[rows, : len(table.labels) ** 2].sum(axis=1) > 0).sum()),
-            "speakers": len({table.speakers[i] for i in rows}),
-            **{name: _number(found[name]) for name in GAP_METRICS},
-            "recall": {x: _number(r) for x, r in zip(table.labels, recall, strict=True)},
-        }
-    return groups
-
-
-def group_gaps(
-    table: GroupTable, by: str, values: Sequence[str | None], seed: int = 0
-) -> list[dict[str, Any]]:
-    """Gaps between each two groups: a minus b, with 95 % intervals and p-values over speakers.
-
-    Where no speaker stands in both groups, the interval is Welch's over jackknife errors of the two
-    groups and p comes from permuting the groups over speakers. Where speakers stand in both, the
-    jackknife leaves a speaker out of both at once, and there is no p. Of single speakers, the gap
-    between the best and the worst is given without either: they were chosen by looking.
+def group_by(tested: Tested, column: str, values: Sequence[str | None]) -> Grouping:
+    """Put utterances into groups.
 
     Args:
-        table: The utterances.
-        by: Name of the column.
-        values: [N], the group of each.
-        seed: Of the permutations.
+        tested: The utterances.
+        column: What they are grouped by.
+        values: [N], the group of each; None where it is not known.
     """
-    names = sorted({v for v in values if v is not None})
-    if by == "speaker":
-        return _extremes(table, names, values)
-    rng = np.random.default_rng(seed)
-    speakers = {name: _by_speaker(table, [v == name for v in values]) for name in names}
-    gaps = []
-    for a, b in combinations(names, 2):
-        gaps += _pair(by, a, b, speakers[a], speakers[b], rng)
-    return gaps
+    names = sorted({value for value in values if value is not None})
+    codes = {name: number for number, name in enumerate(names)}
+    groups = np.array([-1 if value is None else codes[value] for value in values], np.int64)
+    speakers, speaker_of = tested.speaker_names, tested.speaker_codes
+    known = groups >= 0
+    parts, place = np.unique(groups[known] * len(speakers) + speaker_of[known], return_inverse=True)
+    cells = np.full(len(groups), -1, np.int64)
+    cells[known] = place
+    tallies = count_by(tested, cells, len(parts))
+    scored = clips_of(tallies, len(tested.labels)) > 0
+    group_of, own = np.divmod(parts[scored], len(speakers))
+    return Grouping(
+        column=column,
+        labels=tested.labels,
+        names=tuple(names),
+        speakers=tuple(speakers),
+        group_of=group_of,
+        speaker_of=own,
+        tallies=tallies[scored],
+        seeds=len(tested.predictions),
+        missing=int((~known).sum()),
+    )
 
 
-def holm(gaps: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The same gaps with `p_holm`, corrected over all that have a p (Holm 1979)."""
-    order = sorted((g["p"], i) for i, g in enumerate(gaps) if g["p"] is not None)
-    corrected: dict[int, float] = {}
-    largest = 0.0
-    for rank, (p, index) in enumerate(order):
-        largest = max(largest, min(1.0, p * (len(order) - rank)))
-        corrected[index] = largest
-    return [{**gap, "p_holm": corrected.get(i)} for i, gap in enumerate(gaps)]
+def group_records(grouping: Grouping, minimum: Minimum) -> dict[str, dict[str, Any]]:
+    """Each group's rates with intervals over its speakers, and why it is too small, if it is."""
+    of_speakers = grouping.column == "speaker"
+    found = {}
+    for name in grouping.names:
+        record = score_record(grouping.group(name), grouping.labels, grouping.seeds)
+        found[name] = {**record, "too_small": minimum.too_small(record, of_speakers)}
+    return found
 
 
-def _by_speaker(table: GroupTable, chosen: Sequence[bool]) -> dict[str, Array]:
-    """The confusion matrix [C, C] of each speaker over some of the utterances."""
-    rows = [i for i, inside in enumerate(chosen) if inside]
-    speakers = np.array([table.speakers[i] for i in rows], str)
-    names, codes = np.unique(speakers, return_inverse=True)
-    summed = sum_by(table.tallies[rows], codes, len(names))
-    confusions = confusion_matrix(summed, len(table.labels))
-    return dict(zip(names.tolist(), confusions, strict=True))
+def score_record(by_speaker: Array, labels: Sequence[str], seeds: int) -> dict[str, Any]:
+    """The rates of some speakers together: n (clips that are scored), speakers, ua, wa, ...
+
+    Args:
+        by_speaker: [G, K], tallies summed over seeds.
+        labels: Names of the classes.
+        seeds: How many were summed.
+    """
+    total = by_speaker.sum(axis=0)
+    found = rates(total, labels)
+    clips = clips_of(by_speaker, len(labels))
+    intervals: dict[str, tuple[float, float] | None] = dict.fromkeys(WHOLE)
+    if len(by_speaker):
+        intervals = jackknife(by_speaker, lambda tallies: _whole(tallies, labels), {}, clips)
+    return {
+        "n": round(float(clips.sum()) / seeds),
+        "speakers": len(by_speaker),
+        **{name: number(found[name]) for name in WHOLE},
+        **{
+            family: {label: number(found[f"{family}:{label}"]) for label in labels}
+            for family in PER_CLASS
+        },
+        "ci95": {name: list(edges) if edges else None for name, edges in intervals.items()},
+    }
 
 
-def _pair(
-    by: str,
-    a: str,
-    b: str,
-    first: dict[str, Array],
-    second: dict[str, Array],
-    rng: np.random.Generator,
-) -> list[dict[str, Any]]:
-    """The gaps between two groups, given each one's speakers' confusion matrices."""
-    x, y = np.array(list(first.values())), np.array(list(second.values()))
-    observed = _gap(x.sum(axis=0), y.sum(axis=0))
-    crossed = len(first.keys() & second.keys())
-    errors: dict[str, tuple[float, float]] = {}
-    p_values: dict[str, float | None] = dict.fromkeys(GAP_METRICS)
-    reason = ""
-    if min(len(first), len(second)) < MIN_SPEAKERS:
-        reason = f"a group has fewer than {MIN_SPEAKERS} speakers"
-    elif crossed:
-        everyone = sorted(first.keys() | second.keys())
-        nothing = np.zeros_like(x[0])
-        errors = _crossed_errors(
-            np.array([first.get(s, nothing) for s in everyone]),
-            np.array([second.get(s, nothing) for s in everyone]),
-        )
-        reason = f"{crossed} speakers stand in both groups: no permutation"
+def large_enough(records: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Names of the groups that are compared."""
+    return [name for name, record in records.items() if record["too_small"] is None]
+
+
+def equalised_odds(records: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The largest gap in recall or false-positive rate, over emotions and groups.
+
+    Each emotion against the rest, as fairlearn defines it for two classes: the larger of the two
+    rates' differences between the largest and the smallest group value (M. Hardt et al. 2016,
+    arXiv 1610.02413). It is the largest of many, so that it is far from 0 by chance alone.
+
+    Returns:
+        difference, emotion, rate (recall or fpr), a (where it is highest) and b (lowest); or
+        difference None and a reason.
+    """
+    groups = large_enough(records)
+    best: dict[str, Any] = {"difference": None, "reason": "fewer than two groups to compare"}
+    if len(groups) < 2:
+        return best
+    best["reason"] = "no emotion has a rate in two groups"
+    for rate in ("recall", "fpr"):
+        for emotion in records[groups[0]][rate]:
+            values = {name: records[name][rate][emotion] for name in groups}
+            known = {name: value for name, value in values.items() if value is not None}
+            if len(known) < 2:
+                continue
+            a, b = max(known, key=known.__getitem__), min(known, key=known.__getitem__)
+            difference = known[a] - known[b]
+            if best["difference"] is None or difference > best["difference"]:
+                best = {"difference": difference, "emotion": emotion, "rate": rate, "a": a, "b": b}
+    return best
+
+
+def worst_groups(records: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any] | None]:
+    """Per metric the group that is worst off; None where all have the same score, or one has."""
+    groups = large_enough(records)
+    found: dict[str, dict[str, Any] | None] = {}
+    for metric in WHOLE:
+        scores = {name: records[name][metric] for name in groups}
+        known = {name: score for name, score in scores.items() if score is not None}
+        found[metric] = None
+        if len(set(known.values())) > 1:
+            choose = max if metric == "ece" else min
+            name = choose(known, key=known.__getitem__)
+            found[metric] = {"value": name, "score": known[name]}
+    return found
+
+
+def speaker_spread(records: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """How UA is spread over speakers who have enough clips.
+
+    Args:
+        records: Of the groups that are single speakers.
+
+    Returns:
+        n, left_out, mean, std (n - 1), quartiles (linear interpolation), lowest and highest speaker
+        (None, with a reason, where nobody differs), and speakers with n, ua and wa of each.
+    """
+    chosen = {name: records[name] for name in large_enough(records)}
+    scores = {name: own["ua"] for name, own in chosen.items() if own["ua"] is not None}
+    values = np.array(list(scores.values()), np.float64)
+    spread: dict[str, Any] = {
+        "n": len(values),
+        "left_out": len(records) - len(values),
+        "mean": float(values.mean()) if values.size else None,
+        "std": float(values.std(ddof=1)) if values.size > 1 else None,
+        "quartiles": np.quantile(values, [0.25, 0.5, 0.75]).tolist() if values.size else None,
+        "lowest": None,
+        "highest": None,
+        "speakers": {
+            name: {key: own[key] for key in ("n", "ua", "wa")} for name, own in chosen.items()
+        },
+    }
+    if len(set(scores.values())) > 1:
+        for side, choose in (("lowest", min), ("highest", max)):
+            name = choose(scores, key=scores.__getitem__)
+            spread[side] = {"speaker": name, "ua": scores[name]}
     else:
-        errors = _welch_errors(x, y)
-        p_values = _permutation_p(x, y, rng)
-    return [
-        {
-            "by": by,
-            "metric": metric,
-            "a": a,
-            "b": b,
-            "gap": _number(observed[metric]),
-            "ci95": _around(observed[metric], *errors[metric]) if errors else None,
-            "p": p_values[metric],
-            **({"reason": reason} if reason else {}),
-        }
-        for metric in GAP_METRICS
-    ]
+        spread["reason"] = "no two speakers with enough clips differ"
+    return spread
 
 
-def _extremes(
-    table: GroupTable, names: Sequence[str], values: Sequence[str | None]
-) -> list[dict[str, Any]]:
-    if len(names) < 2:
-        return []
-    tallies = np.array([table.tallies[[v == n for v in values]].sum(axis=0) for n in names])
-    found = scores(tallies, len(table.labels))
-    gaps = []
-    for metric in GAP_METRICS:
-        if np.isnan(found[metric]).all():
-            continue
-        best, worst = int(np.nanargmax(found[metric])), int(np.nanargmin(found[metric]))
-        gaps.append(
-            {
-                "by": "speaker",
-                "metric": metric,
-                "a": names[best],
-                "b": names[worst],
-                "gap": _number(found[metric][best] - found[metric][worst]),
-                "ci95": None,
-                "p": None,
-                "reason": "best and worst speaker, chosen by looking",
-            }
-        )
-    return gaps
+def _whole(tallies: Array, labels: Sequence[str]) -> dict[str, Array]:
+    found = rates(tallies, labels)
+    return {name: found[name] for name in WHOLE}
 
 
-def _gap(first: Array, second: Array) -> dict[str, Array]:
-    x, y = confusion_scores(first), confusion_scores(second)
-    return {metric: x[metric] - y[metric] for metric in GAP_METRICS}
-
-
-def _welch_errors(x: Array, y: Array) -> dict[str, tuple[float, float]]:
-    """Standard error of a gap between groups that share no speaker, and its degrees of freedom.
-
-    sqrt(u + v) with u, v the jackknife variances of the two groups, and Welch and Satterthwaite's
-    (u + v)^2 / (u^2 / (n - 1) + v^2 / (m - 1)).
-    """
-    pooled = np.concatenate([x, y])
-    inside = np.arange(len(pooled)) < len(x)
-    u, v = (
-        {metric: float(value[0]) for metric, value in variances.items()}
-        for variances in _jackknife_variances(pooled, inside[None])
-    )
-    errors = {}
-    for metric in GAP_METRICS:
-        weight = u[metric] ** 2 / (len(x) - 1) + v[metric] ** 2 / (len(y) - 1)
-        total = u[metric] + v[metric]
-        errors[metric] = (float(np.sqrt(total)), total**2 / weight if weight > 0 else np.inf)
-    return errors
-
-
-def _crossed_errors(x: Array, y: Array) -> dict[str, tuple[float, float]]:
-    """The same where speakers stand in both groups: each is left out of both at once."""
-    count = len(x)
-    without = _gap(x.sum(axis=0) - x, y.sum(axis=0) - y)
-    return {
-        metric: (float(np.sqrt((count - 1) / count * ((v - v.mean()) ** 2).sum())), count - 1)
-        for metric, v in without.items()
-    }
-
-
-def _around(center: Any, error: float, freedom: float) -> list[float] | None:
-    half = float(stats.t.ppf(0.975, freedom)) * error
-    if not np.isfinite(center + half):
-        return None
-    return [float(max(-1.0, center - half)), float(min(1.0, center + half))]
-
-
-def _permutation_p(x: Array, y: Array, rng: np.random.Generator) -> dict[str, float | None]:
-    """Share of permutations of the speakers' groups with a Welch t at least as large as observed.
-
-    The gap is divided by its standard error in every permutation: a permuted gap alone rejects far
-    too often where the smaller group varies more (Janssen 1997, doi 10.1016/S0167-7152(97)00043-6).
-    """
-    pooled = np.concatenate([x, y])
-    inside = np.arange(len(pooled)) < len(x)
-    observed = _welch_t(pooled, inside[None])
-    larger = dict.fromkeys(GAP_METRICS, 0)
-    for start in range(0, PERMUTATIONS, _CHUNK):
-        rows = min(_CHUNK, PERMUTATIONS - start)
-        shuffled = _welch_t(pooled, rng.permuted(np.tile(inside, (rows, 1)), axis=1))
-        for metric, t in shuffled.items():
-            # A permutation in which the metric is undefined counts as one with a larger t.
-            larger[metric] += int((~(t < observed[metric] * (1 - _ROUNDING))).sum())
-    return {
-        metric: None if np.isnan(observed[metric]) else (1 + count) / (1 + PERMUTATIONS)
-        for metric, count in larger.items()
-    }
-
-
-def _welch_t(pooled: Array, inside: npt.NDArray[np.bool_]) -> dict[str, Array]:
-    """|gap| / standard error for each assignment of speakers to two groups.
-
-    Shape:
-        pooled: [G, C, C], inside: [P, G]. Output: [P] each.
-    """
-    first = np.tensordot(inside.astype(float), pooled, axes=1)
-    gaps = _gap(first, pooled.sum(axis=0) - first)
-    u, v = _jackknife_variances(pooled, inside)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return {
-            metric: np.where(gap == 0, 0.0, np.abs(gap) / np.sqrt(u[metric] + v[metric]))
-            for metric, gap in gaps.items()
-        }
-
-
-def _jackknife_variances(
-    pooled: Array, inside: npt.NDArray[np.bool_]
-) -> tuple[dict[str, Array], dict[str, Array]]:
-    """(n - 1) / n sum (theta_without_g - mean)^2 of each metric, inside and outside a group.
-
-    Shape:
-        pooled: [G, C, C], inside: [P, G]. Output: [P] each.
-    """
-    first = np.tensordot(inside.astype(float), pooled, axes=1)[:, None]  # [P, 1, C, C]
-    own = np.where(inside[:, :, None, None], first, pooled.sum(axis=0) - first)
-    without = confusion_scores(own - pooled)  # [P, G]: its own group less each speaker
-
-    def variance(metric: str, group: npt.NDArray[np.bool_]) -> Array:
-        count = group.sum(axis=1)
-        values = without[metric]
-        mean = (values * group).sum(axis=1) / count
-        spread = (((values - mean[:, None]) ** 2) * group).sum(axis=1)
-        jackknife: Array = (count - 1) / count * spread
-        return jackknife
-
-    return (
-        {metric: variance(metric, inside) for metric in GAP_METRICS},
-        {metric: variance(metric, ~inside) for metric in GAP_METRICS},
-    )
-
-
-def _number(value: Any) -> float | None:
-    return None if np.isnan(value) else float(value)
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

@@ -5,12 +5,12 @@ Every clip is right with a probability that is known:
     accuracy +- gap / 2 +- difference / 2 + speaker + speaker in this run + ambiguity
 
 with + for the first group of speakers and for the first run. The terms of speakers are drawn anew
-in each repetition, normal but cut at two standard deviations on either side and scaled back to the
-standard deviation that was asked for. They are symmetric, so their mean is 0, and bounded, so that
-no probability has to be clipped (a design that would need it is refused); the terms of ambiguity add
-up to 0 over each speaker's clips of each class. So the expected accuracy of a group is what was
-planted, exactly. Every speaker has as many clips of one class as of another and errors go to all
-other classes alike, so UA and WA have the same expectation and the same planted gaps.
+in each repetition, normal but cut on either side and scaled back to the standard deviation that was
+asked for. They are symmetric, so their mean is 0, and bounded, so that no probability has to be
+clipped (a design that would need it is refused); the terms of ambiguity add up to 0 over each
+speaker's clips of each class. So the expected accuracy of a group is what was planted, exactly.
+Every speaker has as many clips of one class as of another and errors go to all other classes alike,
+so UA and WA have the same expectation and the same planted gaps.
 
 Letters: M repetitions, R runs, S seeds, N utterances, G speakers, C classes.
 """
@@ -35,8 +35,6 @@ Array = npt.NDArray[np.float64]
 
 GROUPS = ("a", "b")
 FOLDS = 5
-_CUT = 2.0  # standard deviations, before scaling back
-_CUT_SHRINKS_TO = float(stats.truncnorm.std(-_CUT, _CUT))
 _CHUNK = 2_000_000  # clips drawn at once
 _CONFIDENCE = 0.5, 0.95  # of the predicted class, drawn evenly: it is always the largest
 
@@ -59,8 +57,9 @@ class Design:
         seeds: S, which share speakers' accuracies.
         common: Share of clips on which a run's seed goes by what all runs and seeds go by, so that
             they are right and wrong together. Of two, both do on common^2 of the clips.
-        agreement: Shares of the votes that the true class has, each below 1 with its clips; the
-            rest go to the next class. More than half, so that the true class has most votes.
+        cut: Where speakers' terms are cut, in standard deviations before scaling back.
+        agreement: Shares of the votes that the true class has, each more than half; the rest go to
+            the next class. A speaker's clips of a class have them in turn.
         cost: How much accuracy is lost from the first of these shares to the last, in equal steps.
     """
 
@@ -75,6 +74,7 @@ class Design:
     runs: int = 1
     seeds: int = 1
     common: float = 0.5
+    cut: float = 2.0
     agreement: tuple[float, ...] = (1.0,)
     cost: float = 0.0
 
@@ -90,7 +90,7 @@ class Design:
                 "shares in agreement, so that each speaker and class has all of them alike"
             )
         reach = abs(self.gap) + abs(self.difference) * (self.runs > 1) + abs(self.cost)
-        effects = _CUT / _CUT_SHRINKS_TO * (max(self.spread) + self.run_spread)
+        effects = self.cut / _cut_shrinks_to(self.cut) * (max(self.spread) + self.run_spread)
         low, high = (self.accuracy + sign * (reach / 2 + effects) for sign in (-1, 1))
         if low < 0 or high > 1:
             raise UsageError(
@@ -103,6 +103,18 @@ class Design:
         """The expected UA and WA of a group (0 or 1) in a run."""
         sides = self.gap * (0.5 - group), self.difference * (0.5 - (run > 0)) * (self.runs > 1)
         return self.accuracy + sum(sides)
+
+    def speaker_variance(self, group: int) -> float:
+        """Variance over speakers of their measured accuracy in a run, seeds averaged.
+
+        Of what speakers are, and of E p (1 - p) over their clips; with clips alike for all, and for
+        the mean number of clips where they are not.
+        """
+        own = self.spread[group] ** 2 + self.run_spread**2
+        mean = self.truth(group)
+        within = mean * (1 - mean) - own - float(np.var(_level_terms(self)))
+        alike = 1 / self.seeds + (1 - 1 / self.seeds) * self.common**2
+        return own + within * alike / (self.classes * float(np.mean(self.clips)))
 
     def entropies(self) -> Array:
         """Entropy of the votes at each share of `agreement`, in nats."""
@@ -210,7 +222,7 @@ def planted_run(outcomes: Outcomes, repetition: int = 0, run: int = 0) -> Tested
 
 
 def prediction_table(run: Tested) -> pd.DataFrame:
-    """A run as the table that its folder has: id, speaker, fold, seed, true_<label>, pred_<label>."""
+    """A run as the table in its folder: id, speaker, fold, seed, true_<label>, pred_<label>."""
     tables = []
     for seed, predictions in enumerate(run.predictions):
         table = pd.DataFrame({"id": run.ids, "speaker": run.speakers, "fold": run.folds})
@@ -221,10 +233,10 @@ def prediction_table(run: Tested) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def speaker_effects(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
-    """Normal numbers, cut at two standard deviations and scaled: mean 0, standard deviation 1."""
-    low, high = stats.norm.cdf([-_CUT, _CUT])
-    effects: Array = stats.norm.ppf(rng.uniform(low, high, shape)) / _CUT_SHRINKS_TO
+def speaker_effects(rng: np.random.Generator, shape: tuple[int, ...], cut: float) -> Array:
+    """Normal numbers that are cut on either side and scaled: mean 0, standard deviation 1."""
+    low = stats.norm.cdf(-cut)
+    effects: Array = stats.norm.ppf(rng.uniform(low, 1 - low, shape)) / _cut_shrinks_to(cut)
     return effects
 
 
@@ -236,8 +248,8 @@ def _speaker_chances(
         [[design.truth(group, run) for group in group_of] for run in range(design.runs)]
     )
     spread = np.array(design.spread)[group_of]
-    own = speaker_effects(rng, (count, 1, len(group_of))) * spread
-    of_run = speaker_effects(rng, (count, *planted.shape)) * design.run_spread
+    own = speaker_effects(rng, (count, 1, len(group_of)), design.cut) * spread
+    of_run = speaker_effects(rng, (count, *planted.shape), design.cut) * design.run_spread
     chances: Array = planted + own + of_run
     return chances
 
@@ -262,6 +274,11 @@ def _guesses(
     others = design.classes - 1
     step = np.where(u < chances, 0, 1 + np.minimum((excess * others).astype(int), others - 1))
     return ((truth + step) % design.classes).astype(np.uint8)
+
+
+def _cut_shrinks_to(cut: float) -> float:
+    """The standard deviation of standard normal numbers that are cut."""
+    return float(stats.truncnorm.std(-cut, cut))
 
 
 def _dealt(clips: tuple[int, ...], speakers: int) -> list[int]:

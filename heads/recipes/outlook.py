@@ -11,11 +11,11 @@ from embedcache.errors import SerError, UsageError
 from embedcache.request import load_requested
 from embedcache.seen import seen_by_checkpoint
 from heads.dimensions import DimensionTargets, make_dimension_targets
+from heads.group_columns import columns, parts_of, require_columns
 from heads.labels import ClassTargets, make_targets
 from heads.models import load_head
 from heads.recipes.reading import at
 from heads.recipes.steps import ANY_LAYER
-from heads.report.bias import columns
 from heads.train.candidates import make_candidates, settings_of
 from heads.train.corpora import find_label_set
 from heads.train.folds import make_folds, require_examples
@@ -144,11 +144,12 @@ def _require_layers(steps: Steps) -> None:
 def _require_columns(by: Sequence[str], utterances: Sequence[Utterance]) -> None:
     """The corpus has values in each column, and names all speakers."""
     there = columns(utterances)
-    for column in by:
+    for column in (part for name in by for part in parts_of(name, there)):
         if column not in there:
             raise UsageError(
                 f"by: the corpus has no column {column}; there are: {', '.join(there)}"
             )
+    require_columns(by, there, "the corpus's utterances")
     unknown = sum(not one.speaker for one in utterances)
     if unknown:
         raise UsageError(

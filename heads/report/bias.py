@@ -1,144 +1,120 @@
-"""`ser bias`: one run to scores by group, gaps, and `bias.json`."""
+"""`ser bias`: one run to scores by group, gaps, a paragraph, and `bias.json`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from embedcache.errors import UsageError
-from heads.analysis.groups import GroupTable, group_gaps, group_scores, holm
+from heads.analysis.gaps import MOST_GROUPS, GapConfig, corrected, group_gaps
+from heads.analysis.groups import (
+    Minimum,
+    equalised_odds,
+    group_by,
+    group_records,
+    large_enough,
+    score_record,
+    speaker_spread,
+    worst_groups,
+)
 from heads.analysis.leaderboard import notes
-from heads.metrics import sum_by, tally
-from heads.report.tables import percent, render_cells
+from heads.group_columns import values_of
+from heads.report.bias_inputs import known_columns, require_emotions, tested_with_speakers
+from heads.report.bias_summary import summarise
+from heads.report.bias_tables import render_bias
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from embedcache.utterance import Utterance
+    from heads.analysis.groups import Grouping
     from heads.results import Run
 
-_FIELDS = ("gender", "speaker", "age", "session", "language", "sentence")
-_AGE_BAND = 10
-_FEW_SPEAKERS = 6
+
+_MINIMUM = Minimum()
+_GAPS = GapConfig()
 
 
-def bias(run: Run, by: Sequence[str]) -> tuple[dict[str, Any], str]:
+def bias(
+    run: Run, by: Sequence[str], minimum: Minimum = _MINIMUM, config: GapConfig = _GAPS
+) -> tuple[dict[str, Any], str]:
     """Scores by group and the gaps between groups.
 
     Args:
         run: The run.
-        by: Columns: gender, speaker, age, session, language, sentence, or one of the corpus's own.
+        by: Columns: gender, speaker, age, session, language, sentence, one of the corpus's own, or
+            intersections of them, as gender+age.
+        minimum: How large a group must be to be compared.
+        config: How gaps are looked at.
 
     Returns:
-        The record for `bias.json`, and the same as tables for people.
+        The record for `bias.json`, and the same as text for people.
 
     Raises:
-        UsageError: A column does not exist or is empty, or speakers are not known.
+        UsageError: A column does not exist or is empty, speakers are not known, or the run has
+            learned dimensions.
+        SerError: The run is damaged.
     """
-    if run.target != "emotion":
-        raise UsageError(
-            f"{run.id} has learned {', '.join(run.labels)}: recall and accuracy of groups are of "
-            "runs on emotions"
-        )
-    everyone = run.utterances.values()
-    if not by:
-        raise UsageError(f"--by is empty; there are: {', '.join(columns(everyone))}")
-    table, ids = _table(run)
-    groups, gaps = {}, []
-    for column in by:
-        values = [_value(run.utterances[name], column) for name in ids]
-        if not any(values):
-            raise UsageError(
-                f"--by {column}: this run's utterances have no such column; there are: "
-                f"{', '.join(columns(everyone))}"
-            )
-        groups[column] = group_scores(table, values)
-        gaps += group_gaps(table, column, values)
-    record = {
+    require_emotions(run)
+    tested, utterances = tested_with_speakers(run)
+    there = known_columns(utterances, by)
+    groupings = [group_by(tested, column, values_of(utterances, column, there)) for column in by]
+    everyone = group_by(tested, "speaker", tested.speakers.tolist())
+    groups = {g.column: group_records(g, minimum) for g in groupings}
+    gaps = [gap for g in groupings for gap in group_gaps(g, groups[g.column], config)]
+    compared = {name: own for name, own in groups.items() if name != "speaker"}
+    record: dict[str, Any] = {
         "run_id": run.id,
         "notes": notes(run.results),
+        "remarks": [remark for g in groupings for remark in _remarks(g, groups[g.column])],
+        "metric": config.metric,
+        "minimum": {"speakers": minimum.speakers, "clips": minimum.clips},
+        "overall": score_record(everyone.tallies, everyone.labels, everyone.seeds),
         "groups": groups,
-        "gaps": holm(gaps),
+        "gaps": corrected(gaps, config.metric),
+        "equalised_odds": {name: equalised_odds(own) for name, own in compared.items()},
+        "worst": {name: worst_groups(own) for name, own in compared.items()},
+        "spread": speaker_spread(group_records(everyone, minimum)),
     }
-    return record, _render(record, run)
+    record["summary"] = summarise(record, run.results)
+    return record, render_bias(record, run.labels)
 
 
-def _table(run: Run) -> tuple[GroupTable, list[str]]:
-    """What each utterance counts for, summed over seeds, and the utterances' ids."""
-    predictions = run.predictions
-    truth = predictions[[f"true_{label}" for label in run.labels]].to_numpy(float)
-    guess = predictions[[f"pred_{label}" for label in run.labels]].to_numpy(float)
-    ids, codes = np.unique(predictions["id"].to_numpy(str), return_inverse=True)
-    tallies = sum_by(tally(guess, truth), codes, len(ids))
-    lacking = [name for name in ids.tolist() if name not in run.utterances]
-    if lacking:
-        raise UsageError(
-            f"{run.path} has predictions for {len(lacking)} utterances that its utterances.jsonl "
-            f"does not list, first '{lacking[0]}'; train the head again"
-        )
-    speakers = [run.utterances[name].speaker for name in ids.tolist()]
-    if any(speaker is None for speaker in speakers):
-        raise UsageError(
-            f"{run.id}: {speakers.count(None)} of {len(speakers)} utterances name no speaker, and "
-            "every interval is over speakers; add a speaker column in a manifest"
-        )
-    known = [speaker or "" for speaker in speakers]
-    return GroupTable(tallies=tallies, speakers=known, labels=run.labels), ids.tolist()
+def _remarks(grouping: Grouping, records: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What of a column is not compared, and why."""
+    column, told = grouping.column, []
+    if grouping.missing:
+        told.append(f"{column}: {grouping.missing} clips have no value and are in no group")
+    small = [f"{name} ({own['too_small']})" for name, own in records.items() if own["too_small"]]
+    if small:
+        told.append(f"{column}: too small to be compared: {_listed(small)}")
+    compared = large_enough(records)
+    if column != "speaker":
+        if len(compared) < 2:
+            told.append(f"{column}: no two groups to compare")
+        if len(compared) > MOST_GROUPS:
+            told.append(
+                f"{column}: {len(compared)} groups; gaps are looked at between {MOST_GROUPS} at "
+                "most: raise --min-clips or --min-speakers, or make groups in a column of your own"
+            )
+        told += _lacking(column, grouping.labels, records, compared)
+    return told
 
 
-def _value(utterance: Utterance, column: str) -> str | None:
-    """The group of an utterance; ages in bands of ten years."""
-    if column == "age":
-        if utterance.age is None:
-            return None
-        low = int(utterance.age) // _AGE_BAND * _AGE_BAND
-        return f"{low}-{low + _AGE_BAND - 1}"
-    value = getattr(utterance, column) if column in _FIELDS else utterance.extra.get(column)
-    return str(value) if value else None
+def _lacking(
+    column: str,
+    labels: Sequence[str],
+    records: Mapping[str, Mapping[str, Any]],
+    compared: Sequence[str],
+) -> list[str]:
+    """Groups that are compared and lack an emotion."""
+    found = []
+    for name in compared:
+        none = [label for label in labels if records[name]["recall"][label] is None]
+        if none:
+            found.append(f"{name} ({', '.join(none)})")
+    if not found:
+        return []
+    return [f"{column}: groups that lack emotions, whose UA is over the others: {_listed(found)}"]
 
 
-def columns(utterances: Collection[Utterance]) -> list[str]:
-    """Columns that groups can be made by: those in which some utterance has a value."""
-    own = sorted({name for utterance in utterances for name in utterance.extra})
-    return [c for c in (*_FIELDS, *own) if any(_value(u, c) for u in utterances)]
-
-
-def _render(record: Mapping[str, Any], run: Run) -> str:
-    remarks = "".join(f", {note}" for note in notes(run.results))
-    parts = [f"{run.id}{remarks}; metrics in per cent"]
-    for column, groups in record["groups"].items():
-        header = [column, "clips", "speakers", "UA", "WA", "macro-F1"]
-        header += [f"recall {label}" for label in run.labels]
-        rows = [
-            [value, str(g["n"]), str(g["speakers"]), percent(g["ua"]), percent(g["wa"]),
-             percent(g["macro_f1"]), *map(percent, g["recall"].values())]
-            for value, g in groups.items()
-        ]  # fmt: skip
-        parts.append(render_cells(header, rows, markdown=False))
-    parts.append(_render_gaps(record))
-    return "\n\n".join(parts)
-
-
-def _render_gaps(record: Mapping[str, Any]) -> str:
-    header = ["gap", "metric", "points", "95 % over speakers", "p", "p (Holm)", "remark"]
-    rows = []
-    for gap in record["gaps"]:
-        interval = "-"
-        if gap["ci95"]:
-            interval = " to ".join(percent(edge, signed=True) for edge in gap["ci95"])
-        sizes = [record["groups"][gap["by"]][gap[side]]["speakers"] for side in ("a", "b")]
-        remark = gap.get("reason", "")
-        if not remark and min(sizes) < _FEW_SPEAKERS:
-            remark = f"only {min(sizes)} speakers in a group"
-        rows.append(
-            [f"{gap['a']} - {gap['b']}", gap["metric"], percent(gap["gap"], signed=True), interval,
-             _p(gap["p"]), _p(gap["p_holm"]), remark]
-        )  # fmt: skip
-    if not rows:
-        return "No two groups to compare."
-    return render_cells(header, rows, markdown=False)
-
-
-def _p(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}" if value >= 0.001 else "< 0.001"
+def _listed(parts: Sequence[str], most: int = 12) -> str:
+    rest = f" and {len(parts) - most} more" if len(parts) > most else ""
+    return ", ".join(parts[:most]) + rest

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -21,6 +22,24 @@ def require_format(name: str) -> str:
     if name not in FORMATS:
         raise unknown_name("--format", name, FORMATS)
     return name
+
+
+def require_table_or_json(name: str) -> str:
+    """The name of a format of what is no table alone.
+
+    Raises:
+        UsageError: There is none of that name.
+    """
+    if name not in ("table", "json"):
+        raise unknown_name("--format", name, ("table", "json"))
+    return name
+
+
+def as_text_or_json(record: Mapping[str, Any], text: str, form: str) -> str:
+    """A record as JSON, or the text that was made of it."""
+    if form == "json":
+        return json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False)
+    return text
 
 
 def render_cells(header: Sequence[str], rows: Sequence[Sequence[str]], markdown: bool) -> str:

@@ -14,7 +14,8 @@ BESIDES = {
     "finetune": set(),
     "train-head": {"results-dir"},
     "compare": {"corpus", "encoder", "head", "picture", "protocol", "results-dir"},
-    "bias": {"results-dir"},
+    "bias": {"compare", "format", "metric", "min-clips", "min-speakers", "replicates"}
+    | {"results-dir"},
 }
 
 
