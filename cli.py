@@ -320,7 +320,7 @@ def finetune(
     from heads.finetune.settings import FinetuneConfig
     from heads.labels import LabelConfig
     from heads.splits import parse_folds
-    from heads.train.prepare import RunConfig
+    from heads.train.config import RunConfig
 
     task = RunConfig(
         heads=_names(head),
@@ -458,7 +458,7 @@ def train_head(
     from heads.experiment import run_heads
     from heads.labels import LabelConfig
     from heads.splits import parse_folds
-    from heads.train.prepare import RunConfig
+    from heads.train.config import RunConfig
 
     config = RunConfig(
         heads=_names(head),

@@ -12,7 +12,7 @@ from heads.report.bias import bias
 from heads.report.compare import Comparison, compare
 from heads.report.contenders import Chosen
 from heads.results import Run, find_run
-from heads.train.prepare import RunConfig
+from heads.train.config import RunConfig
 
 CORPUS = "synthetic"
 ENCODERS = ("lld", "random:wav2vec2-tiny")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from heads.train.prepare import RunConfig
+    from heads.train.config import RunConfig
 
 
 def run_heads(config: RunConfig, results_dir: Path, tensorboard: bool = False) -> Iterator[Path]:

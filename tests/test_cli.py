@@ -50,7 +50,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from embedcache.extract import extract
     from embedcache.request import ExtractConfig
     from heads.experiment import run_heads
-    from heads.train.prepare import RunConfig
+    from heads.train.config import RunConfig
 
     extract(
         ExtractConfig(

@@ -15,7 +15,7 @@ from heads.train.settings import LARGEST_MASK
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from heads.train.prepare import RunConfig
+    from heads.train.config import RunConfig
 
 SELECT = ("auto", "ua", "ccc", "loss")
 SCHEDULES = ("linear", "constant")

@@ -252,7 +252,7 @@ def option_of(field: str) -> str:
 
 def types_of(config_type: type) -> dict[str, Any]:
     """Types of a configuration's fields."""
-    from heads.train.prepare import RunConfig
+    from heads.train.config import RunConfig
 
     # What their modules import for annotations alone.
     names = {"Mapping": Mapping, "Path": Path, "RunConfig": RunConfig, "Sequence": Sequence}
@@ -262,7 +262,7 @@ def types_of(config_type: type) -> dict[str, Any]:
 def _config_of(section: str) -> type:
     """The configuration that a section fills."""
     from embedcache.request import ExtractConfig
-    from heads.train.prepare import RunConfig
+    from heads.train.config import RunConfig
 
     if section == "finetune":
         from heads.finetune.settings import FinetuneConfig

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from embedcache.utterance import Utterance
     from heads.recipes.steps import Steps
     from heads.splits import Fold
-    from heads.train.prepare import RunConfig
+    from heads.train.config import RunConfig
 
 
 @dataclass(frozen=True, slots=True)

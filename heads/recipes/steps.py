@@ -24,8 +24,8 @@ from heads.report.tables import require_format
 from heads.shares import make_shares
 from heads.splits import DEFAULT_FOLDS, PROTOCOLS, parse_folds
 from heads.tensorboard import require_tensorboard
+from heads.train.config import RunConfig
 from heads.train.corpora import find_label_set
-from heads.train.prepare import RunConfig
 from heads.train.run import check_request
 
 if TYPE_CHECKING:

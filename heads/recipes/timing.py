@@ -36,7 +36,7 @@ from heads.train.stack import Task, train_stack
 
 if TYPE_CHECKING:
     from heads.finetune.settings import FinetuneConfig
-    from heads.train.prepare import RunConfig
+    from heads.train.config import RunConfig
 
 _BATCHES = 2  # of an epoch that is timed
 _CLIP_S = 4.0  # of noise that fine-tuning is timed on

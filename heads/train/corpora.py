@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from embedcache.utterance import Utterance
     from heads.pool import FrameReader
-    from heads.train.prepare import Prepared, RunConfig
+    from heads.train.config import RunConfig
+    from heads.train.prepare import Prepared
 
 _LONGEST_NAME = 60  # characters of a folder's name that corpora may take
 

@@ -13,9 +13,10 @@ from tqdm import tqdm
 from embedcache.errors import UsageError
 from heads.models import Examples, HeadModule
 from heads.train.candidates import Candidate
+from heads.train.config import RunConfig
 from heads.train.inputs import find_reduction, find_vectors
 from heads.train.member import Member
-from heads.train.prepare import Prepared, RunConfig
+from heads.train.prepare import Prepared
 from heads.train.worst_group import enough
 
 

@@ -18,10 +18,11 @@ from heads.data import FrameSet
 from heads.models import HeadModule
 from heads.stacked import Stack, Standardise
 from heads.train.candidates import Candidate, stacks
+from heads.train.config import RunConfig
 from heads.train.inputs import Input, Inputs
 from heads.train.member import Member
 from heads.train.objective import Classify, Regress, make_objective
-from heads.train.prepare import Prepared, RunConfig
+from heads.train.prepare import Prepared
 from heads.train.stack import Task, Trained, train_stack
 
 _log = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from embedcache.utterance import Utterance
     from heads.labels import ClassTargets
-    from heads.train.prepare import RunConfig
+    from heads.train.config import RunConfig
 
 _log = logging.getLogger(__name__)
 

@@ -24,7 +24,7 @@ from heads.temperature import fit_temperatures, log_probabilities
 if TYPE_CHECKING:
     from heads.dimensions import DimensionTargets
     from heads.labels import ClassTargets
-    from heads.train.prepare import RunConfig
+    from heads.train.config import RunConfig
 
 Bools = npt.NDArray[np.bool_]
 Doubles = npt.NDArray[np.float64]

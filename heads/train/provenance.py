@@ -19,9 +19,10 @@ from embedcache.store.cache import slug
 from heads.labels import ClassTargets, LabelConfig, majority
 from heads.splits import shared_speakers
 from heads.train.candidates import Candidate
+from heads.train.config import RunConfig
 from heads.train.corpora import agreement, counts_by_corpus, find_label_set, folder_name
 from heads.train.member import Member
-from heads.train.prepare import Prepared, RunConfig
+from heads.train.prepare import Prepared
 from heads.train.select import Choice
 from heads.train.weighting import told_weights
 

@@ -15,10 +15,11 @@ from heads.losses import find_loss
 from heads.models import HeadModule, load_head
 from heads.results import NewRun
 from heads.train.candidates import Candidate, check_settings, make_candidates, settings_of
+from heads.train.config import RunConfig
 from heads.train.direct import fit_directly
 from heads.train.fit import fit
 from heads.train.inputs import Inputs
-from heads.train.prepare import Prepared, RunConfig, prepare
+from heads.train.prepare import Prepared, prepare
 from heads.train.provenance import Finished
 from heads.train.record import record
 from heads.train.select import choose

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from embedcache.utterance import Utterance
     from heads.labels import ClassTargets
     from heads.splits import Fold
-    from heads.train.prepare import RunConfig
+    from heads.train.config import RunConfig
 
 Bools = npt.NDArray[np.bool_]
 Doubles = npt.NDArray[np.float64]

@@ -17,7 +17,7 @@ from embedcache.store.shard import Row, write_shard
 from embedcache.utterance import Utterance
 from heads.experiment import run_heads
 from heads.labels import LabelConfig
-from heads.train.prepare import RunConfig
+from heads.train.config import RunConfig
 
 LABELS = ("angry", "happy", "sad")
 CORPUS = "manifest:planted"

@@ -12,7 +12,7 @@ import soundfile
 from embedcache.extract import extract
 from embedcache.request import ExtractConfig
 from heads.experiment import run_heads
-from heads.train.prepare import RunConfig
+from heads.train.config import RunConfig
 
 RATE_HZ = 16_000
 PITCH_HZ = {"angry": 440.0, "sad": 140.0}

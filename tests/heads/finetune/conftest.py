@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from heads.finetune.settings import FinetuneConfig
-from heads.train.prepare import RunConfig
+from heads.train.config import RunConfig
 from tests.material import RATE_HZ, noise, tone
 
 PITCH = {"low": 200.0, "high": 1500.0}  # Hz, of the tone behind the noise

@@ -12,7 +12,8 @@ from embedcache.extract import extract
 from embedcache.request import ExtractConfig, per_encoder
 from embedcache.seen import Seen, seen_by_checkpoint
 from heads.finetune.run import finetune
-from heads.train.prepare import RunConfig, prepare
+from heads.train.config import RunConfig
+from heads.train.prepare import prepare
 from heads.train.run import train_runs
 
 

@@ -9,7 +9,7 @@ import pytest
 from embedcache.plugins import plugins
 from heads.models import load_head
 from heads.recipes.timing import Size, time_head
-from heads.train.prepare import RunConfig
+from heads.train.config import RunConfig
 
 SIZE = Size(utterances=40, frames=12, dim=9, outputs=3)
 

@@ -268,7 +268,7 @@ def test_recordings_on_both_sides_are_counted_and_noted(tmp_path, read_results):
     from embedcache.extract import extract
     from embedcache.request import ExtractConfig
     from heads.experiment import run_heads
-    from heads.train.prepare import RunConfig
+    from heads.train.config import RunConfig
     from tests.heads.boards import board_text
     from tests.material import write_clips
 
