@@ -589,6 +589,33 @@ def bias(
 
 
 @app.command()
+def probe(
+    run: Annotated[str, typer.Argument(help="A run's folder or id.")],
+    vectors: Annotated[str, typer.Option(help="Of each clip: mean or mean-std.")] = "mean",
+    project: Annotated[
+        str | None, typer.Option(help="Also projection.json: t-sne, or umap, an extra.")
+    ] = None,
+    cache: Annotated[
+        list[str] | None, typer.Option(help="Where the run's cache is now; repeatable.")
+    ] = None,
+    results_dir: ResultsDir = Path("results"),
+) -> None:
+    """Print what can be read linearly from each layer, and write probes.json into the run."""
+    from heads.report.probes import probe as probe_run
+    from heads.report.projection import project as project_run
+    from heads.results import find_run
+
+    found, caches = find_run(run, results_dir), _paths(cache)
+    reports = {}
+    if project is not None:
+        reports["projection"] = project_run(found, project, kind=vectors, caches=caches)
+    reports["probes"], table = probe_run(found, vectors, caches)
+    typer.echo(table)
+    for name, record in reports.items():
+        logging.getLogger("ser").info("written: %s", found.write_report(name, record))
+
+
+@app.command()
 def run(
     recipe: Annotated[str, typer.Argument(help="See `ser recipes`, or a TOML file of your own.")],
     root: Root,

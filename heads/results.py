@@ -9,6 +9,7 @@ results/<run-id>/results.json          configuration, provenance, protocol, metr
                  confusion_matrix.png or predicted_values.png, training_history.png
                  tensorboard/          fold0.seed0/ and so on, where it was asked for
                  bias.json             written by `ser bias`
+                 probes.json           written by `ser probe`; with --project also projection.json
                  recipe.json           written by `ser run`: what the recipe asked for
 """
 
@@ -174,6 +175,48 @@ class Run:
         file = self.path / "model.safetensors"
         return file.stat().st_size if file.is_file() else None
 
+    @cached_property
+    def model(self) -> dict[str, Any]:
+        """`model.json`: what it takes to build the models again.
+
+        Raises:
+            SerError: It is missing or damaged.
+        """
+        file = self.path / "model.json"
+        try:
+            return dict(json.loads(file.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise SerError(f"{file} cannot be read ({error}); train the head again") from error
+
+    def weights(self, fold: int, seed: int) -> dict[str, Tensor]:
+        """The weights of one model by the names that its head gives them.
+
+        Raises:
+            UsageError: There is no such fold or seed.
+            SerError: `model.safetensors` is missing or damaged.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        file, prefix = self.path / "model.safetensors", f"fold{fold}.seed{seed}."
+        try:
+            with safe_open(file, framework="pt") as tensors:
+                own = [name for name in tensors.keys() if name.startswith(prefix)]  # noqa: SIM118
+                found = {name.removeprefix(prefix): tensors.get_tensor(name) for name in own}
+        except (OSError, SafetensorError) as error:
+            raise SerError(f"{file} cannot be read ({error}); train the head again") from error
+        if not found:
+            raise UsageError(f"{self.id} has no model of fold {fold} with seed {seed}")
+        return found
+
+    @property
+    def references(self) -> list[Reference]:
+        """Which caches it refers to.
+
+        Raises:
+            SerError: It does not say it, because it is damaged.
+        """
+        return _references(self.results, self.path / "results.json")
+
     def read_report(self, name: str) -> dict[str, Any] | None:
         """A report that `write_report` has written; None where there is none.
 
@@ -299,18 +342,34 @@ def read_references(results_dir: Path, required: bool) -> list[Reference]:
     for file in sorted(results_dir.glob("[!.]*/results.json")):
         try:
             record = json.loads(file.read_text(encoding="utf-8"))
-            cache, corpus = record["cache"], str(record["corpus"]["name"])
-            keys, paths = str(cache["key"]).split("+"), str(cache["path"]).split(",")
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise SerError(
-                f"{file} is damaged ({error!r}), so that nobody knows which cache it needs; "
-                "train the head again, or remove the run"
-            ) from error
-        for path, name, key in product(map(Path, paths), corpus.split("+"), keys):
-            # A relative path is one from where the head was trained, often beside its results.
-            places = (path.resolve(), (results_dir.parent / path).resolve())
-            found.append(Reference(run=file.parent, key=key, corpus=name, paths=places))
+        except (OSError, ValueError) as error:
+            raise _no_reference(file, error) from error
+        found += _references(record, file)
     return found
+
+
+def _references(record: Any, file: Path) -> list[Reference]:
+    """Which caches a `results.json` refers to."""
+    try:
+        cache, corpus = record["cache"], str(record["corpus"]["name"])
+        keys, paths = str(cache["key"]).split("+"), str(cache["path"]).split(",")
+    except (KeyError, TypeError) as error:
+        raise _no_reference(file, error) from error
+    # A relative path is one from where the head was trained, often beside its results.
+    beside = file.parent.absolute().parent.parent
+    return [
+        Reference(
+            run=file.parent, key=key, corpus=name, paths=(path.resolve(), (beside / path).resolve())
+        )
+        for path, name, key in product(map(Path, paths), corpus.split("+"), keys)
+    ]
+
+
+def _no_reference(file: Path, error: Exception) -> SerError:
+    return SerError(
+        f"{file} is damaged ({error!r}), so that nobody knows which cache it needs; "
+        "train the head again, or remove the run"
+    )
 
 
 def target_of(results: Mapping[str, Any]) -> str:

@@ -164,6 +164,10 @@ SENTENCES = {
     "format": (2, "compare --results-dir R --format xml", "unknown --format 'xml'"),
     "bias run": (2, "bias nothing", "there is no run 'nothing'"),
     "column": (2, "bias --by shoe RUN", "have no such column; there are: speaker"),
+    "probe run": (2, "probe nothing", "there is no run 'nothing'"),
+    "vectors": (2, "probe RUN --vectors median", "unknown --vectors 'median'"),
+    "project": (2, "probe RUN --project pca", "unknown --project 'pca'"),
+    "probe cache": (2, "probe RUN --cache clips", "clips is no cache"),
     "gender": (2, "bias --by gender RUN", "have no such column; there are: speaker"),
     "bias none": (2, "bias", "give one run, or --compare with two runs"),
     "bias three": (2, "bias RUN --compare RUN RUN", "give one run, or --compare with two runs"),
@@ -415,6 +419,15 @@ def test_bias_compares_two_runs_and_writes_nothing(run: Run, trained: Path) -> N
         results = json.loads((folder / "results.json").read_text())
         assert found[key] == pytest.approx(results["metrics"]["ua"]["mean"])
     assert sorted(trained.rglob("*")) == files
+
+
+def test_probe_writes_beside_the_run(run: Run, trained: Path) -> None:
+    folder = sorted((trained / "results").iterdir())[0]
+    done = run("probe", folder, "--project", "t-sne")
+    assert done.code == 0 and "does not show that the information is gone" in done.out
+    assert json.loads((folder / "probes.json").read_text())["summary"] in done.out
+    projection = json.loads((folder / "projection.json").read_text())
+    assert len(projection["ids"]) == len(projection["x"]) == len(projection["y"]) > 0
 
 
 def test_a_corpus_is_checked_and_what_cannot_be_used_makes_it_exit_3(
