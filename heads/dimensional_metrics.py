@@ -97,4 +97,5 @@ def dimensional_intervals(
     """
     limits = dict(_LIMITS)
     limits |= {f"{metric}_{name}": limit for metric, limit in _LIMITS.items() for name in names}
-    return jackknife(by_speaker, lambda tallies: dimensional_scores(tallies, names), limits)
+    values = by_speaker[..., ::7].sum(axis=-1)  # how many are annotated, of all dimensions
+    return jackknife(by_speaker, lambda tallies: dimensional_scores(tallies, names), limits, values)

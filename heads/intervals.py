@@ -13,7 +13,7 @@ from scipy import stats
 
 Array = npt.NDArray[np.float64]
 
-_FEWEST = 1.5  # effective speakers: Student's t of half a degree of freedom is 165 already
+FEWEST = 1.5  # effective speakers: Student's t of half a degree of freedom is 165 already
 
 
 def jackknife(
@@ -41,8 +41,10 @@ def jackknife(
     count = by_speaker.shape[-2]
     everyone = by_speaker.sum(axis=-2, keepdims=True)
     full = score(everyone[..., 0, :])
-    effective = count if clips is None else effective_speakers(clips.reshape(-1, count).sum(axis=0))
-    if effective < _FEWEST:
+    effective = float(count)
+    if clips is not None and count:
+        effective = effective_speakers(clips.reshape(-1, count).sum(axis=0))
+    if effective < FEWEST:
         return dict.fromkeys(full, None)
     without = score(everyone - by_speaker)
     quantile = float(stats.t.ppf(0.975, effective - 1))

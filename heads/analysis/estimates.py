@@ -13,13 +13,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from heads.intervals import effective_speakers
+from heads.intervals import FEWEST, effective_speakers
 
 Array = npt.NDArray[np.float64]
 Score = Callable[[Array], Mapping[str, Array]]
 
 _ROUNDING = 1e-9
-_FEWEST = 1.5  # effective speakers, as in heads.intervals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -79,6 +78,10 @@ class Contrast:
         """95 % intervals by Student's t: [M, 2]; NaN where there is none."""
         half = stats.t.ppf(0.975, self.freedom) * self.error
         return np.stack([self.values - half, self.values + half], axis=1)
+
+    def p_values(self) -> Array:
+        """Two-sided p of Student's t: [M]; NaN where there is no error."""
+        return np.asarray(2 * stats.t.sf(np.abs(self.values) / self.error, self.freedom))
 
 
 def estimate(group: Array, score: Score, clips: Array) -> Estimates:
@@ -140,7 +143,7 @@ def contrast(first: Estimates, second: Estimates, crossed: bool) -> Contrast:
         with np.errstate(divide="ignore", invalid="ignore"):
             weight = u**2 / (first.effective - 1) + v**2 / (second.effective - 1)
             freedom = variance**2 / weight
-    there = (np.sqrt(variance) > _ROUNDING) & (min(first.effective, second.effective) > _FEWEST)
+    there = (np.sqrt(variance) > _ROUNDING) & (min(first.effective, second.effective) >= FEWEST)
     return Contrast(
         names=first.names,
         values=values,

@@ -85,10 +85,11 @@ def group_gaps(
 def pair_gaps(grouping: Grouping, a: str, b: str, config: GapConfig) -> list[dict[str, Any]]:
     """The gaps between two groups: a record for each compared rate.
 
-    The interval is Welch's over jackknife errors, and p comes from permuting the groups over
-    speakers; where speakers stand in both, the jackknife leaves each out of both at once, and p
-    comes from exchanging within speakers where that is valid. Ratios have the same interval on
-    their logarithms.
+    The interval is Welch's over jackknife errors. p comes from permuting the groups over speakers,
+    or from Welch's t where that is larger: permutations alone find gaps that are not there where a
+    small group spreads much farther (docs/statistics.md). Where speakers stand in both groups, the
+    jackknife leaves each out of both at once, and p comes from exchanging within speakers where
+    that is valid. Ratios have the same interval on their logarithms.
     """
     first, second, crossed = grouping.pair(a, b)
     labels = grouping.labels
@@ -99,7 +100,7 @@ def pair_gaps(grouping: Grouping, a: str, b: str, config: GapConfig) -> list[dic
     x, y = (estimate(own, score, clips_of(own, len(labels))) for own in (first, second))
     gaps = contrast(x, y, bool(crossed))
     logs = contrast(x.logarithms, y.logarithms, bool(crossed))
-    p = _p_values(grouping, a, b, config.seed)
+    p = _p_values(grouping, a, b, gaps, config.seed)
     boots: dict[str, Bootstrap] = {}
     if config.replicates:
         boots = bootstrap_gaps(
@@ -157,8 +158,18 @@ def corrected(gaps: Sequence[dict[str, Any]], metric: str) -> list[dict[str, Any
     return found
 
 
-def _p_values(grouping: Grouping, a: str, b: str, seed: int) -> dict[str, SignFlip | None]:
-    """The test of each gap: groups permuted over speakers, or exchanged within them."""
+def _p_values(
+    grouping: Grouping, a: str, b: str, gaps: Contrast, seed: int
+) -> dict[str, SignFlip | None]:
+    """The test of each gap: groups permuted over speakers and Welch's t, or exchanged within them.
+
+    Args:
+        grouping: The groups.
+        a: One.
+        b: Another.
+        gaps: Between them.
+        seed: Of the draws.
+    """
     first, second, crossed = grouping.pair(a, b)
     labels = grouping.labels
     if crossed:
@@ -171,8 +182,9 @@ def _p_values(grouping: Grouping, a: str, b: str, seed: int) -> dict[str, SignFl
     p, smallest = permutation_test(
         first, second, lambda tallies: compared_rates(tallies, labels), seed
     )
+    welch = dict(zip(gaps.names, np.nan_to_num(gaps.p_values()).tolist(), strict=True))
     return {
-        name: None if value is None else SignFlip(p=value, smallest_p=smallest)
+        name: None if value is None else SignFlip(p=max(value, welch[name]), smallest_p=smallest)
         for name, value in p.items()
     }
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from heads.analysis.tested import common, same_truth
+from heads.intervals import FEWEST, effective_speakers
 from heads.metrics import confusion_matrix, tally_sums
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Difference:
 
     Attributes:
         estimate: On all that both tested, seeds averaged.
-        ci95: Over speakers (jackknife, Student's t); None where it is undefined.
+        ci95: Over speakers, as `heads.intervals.jackknife` gives it; None where it is undefined.
         test: None where the difference is undefined.
     """
 
@@ -179,6 +180,7 @@ def _differences(
     # [G] each: without one speaker.
     without = _gap(first, a.sum(axis=1, keepdims=True) - a, b.sum(axis=1, keepdims=True) - b)
     x, y = a.mean(axis=0), b.mean(axis=0)
+    freedom = effective_speakers(np.bincount(first.speaker_codes).astype(float)) - 1
     contributions = _contributions(x, y, len(first.labels)) if first.target == "emotion" else {}
     swapped: dict[str, Array] = {}
     found = {}
@@ -192,7 +194,7 @@ def _differences(
             swapped = swapped or _swapped(first, x, y, seed)
             test = _share_as_far(swapped[name])
         found[name] = Difference(
-            estimate=estimate, ci95=_jackknife(estimate, without[name]), test=test
+            estimate=estimate, ci95=_jackknife(estimate, without[name], freedom), test=test
         )
     return found
 
@@ -257,13 +259,13 @@ def _share_as_far(swapped: Array) -> SignFlip:
     return SignFlip(p=float(far.mean()), smallest_p=float(2 / len(swapped)))
 
 
-def _jackknife(center: float, without: Array) -> tuple[float, float] | None:
+def _jackknife(center: float, without: Array, freedom: float) -> tuple[float, float] | None:
     """The 95 % interval of a difference from those without each speaker: [G]."""
     count = len(without)
-    if count < 2 or np.isnan(without).any():
+    if freedom < FEWEST - 1 or np.isnan(without).any():
         return None
     error = np.sqrt((count - 1) / count * ((without - without.mean()) ** 2).sum())
-    half = float(stats.t.ppf(1 - LEVEL / 2, count - 1)) * error
+    half = float(stats.t.ppf(1 - LEVEL / 2, freedom)) * error
     return float(center - half), float(center + half)
 
 

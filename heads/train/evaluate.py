@@ -86,7 +86,7 @@ def _soft_metrics(tested: OutOfFold, fold_count: int) -> dict[str, Any]:
         tallies,
         tested.speakers,
         SOFT_METRICS,
-        lambda by_speaker: jackknife(by_speaker, soft_scores, SOFT_LIMITS),
+        lambda by_speaker: jackknife(by_speaker, soft_scores, SOFT_LIMITS, by_speaker[..., -1]),
     )
     return {n: summary(pooled[n], fold_scores[n], intervals[n]) for n in SOFT_METRICS}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from heads.analysis.probe_targets import MOST_SPEAKERS, age_band, make_targets
+from heads.analysis.probe_targets import MOST_SPEAKERS, make_targets
 
 
 def crossed(speakers=8, sentences=4, repeats=3):
