@@ -165,12 +165,12 @@ def _tables(repetitions: int, replicates: int) -> dict[str, tuple[list[str], lis
                       (repetitions, replicates, 2)) for name, design in runs],
         ),
         "alarms": (
-            ["speakers", "groups", _bold(PERMUTATION), T, BOTH, CLIPS],
+            ["speakers", "groups", PERMUTATION, T, _bold(BOTH), CLIPS],
             [Row((_sizes(design), name), gap_alarms, (design, repetitions, 3), _shares)
              for name, design in gaps],
         ),
         "power": (
-            ["speakers", "groups", "theory", _bold(PERMUTATION), T, BOTH, CLIPS],
+            ["speakers", "groups", "theory", PERMUTATION, T, _bold(BOTH), CLIPS],
             [Row((_sizes(design), name, _share(gap_power(replace(design, gap=GAP)))),
                  gap_alarms, (replace(design, gap=GAP), repetitions, 4), _shares)
              for name, design in gaps if name in ("alike", "of unequal size")],
