@@ -616,6 +616,22 @@ def probe(
 
 
 @app.command()
+def report(
+    runs: Annotated[
+        list[str] | None, typer.Argument(help="Folders or ids of runs; none is all.")
+    ] = None,
+    results_dir: ResultsDir = Path("results"),
+    out: Annotated[Path, typer.Option(help="The HTML file.")] = Path("report.html"),
+) -> None:
+    """Write one HTML page over runs, which needs nothing but itself; prints its path."""
+    from heads.report.contenders import Chosen, choose_runs
+    from heads.report.page import report as write_report
+
+    found = choose_runs(Chosen(names=runs or (), results_dir=results_dir))
+    typer.echo(write_report(found, out))
+
+
+@app.command()
 def run(
     recipe: Annotated[str, typer.Argument(help="See `ser recipes`, or a TOML file of your own.")],
     root: Root,

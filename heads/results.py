@@ -8,7 +8,7 @@ results/<run-id>/results.json          configuration, provenance, protocol, metr
                  model.json            what is needed to build the models again
                  confusion_matrix.png or predicted_values.png, training_history.png
                  tensorboard/          fold0.seed0/ and so on, where it was asked for
-                 bias.json             written by `ser bias`
+                 bias.json, ambiguity.json, bias.html   written by `ser bias`
                  probes.json           written by `ser probe`; with --project also projection.json
                  recipe.json           written by `ser run`: what the recipe asked for
 """
@@ -159,6 +159,25 @@ class Run:
         return table
 
     @cached_property
+    def history(self) -> pd.DataFrame:
+        """`history.csv`: one row per model and epoch; no row where the head has no epochs.
+
+        Raises:
+            SerError: It is missing or damaged.
+        """
+        import pandas as pd
+
+        file = self.path / "history.csv"
+        try:
+            table = pd.read_csv(file)
+        except (OSError, ValueError) as error:
+            raise SerError(f"{file} cannot be read ({error}); train the head again") from error
+        lacking = sorted({"fold", "seed", "epoch", "train_loss", "val_loss"} - set(table.columns))
+        if lacking:
+            raise SerError(f"{file} lacks the columns {', '.join(lacking)}; train the head again")
+        return table
+
+    @cached_property
     def utterances(self) -> dict[str, Utterance]:
         """The run's own copy of its utterances, by id."""
         file = self.path / "utterances.jsonl"
@@ -237,6 +256,38 @@ class Run:
         with disk_errors(file):
             write_whole(file, _json(record))
         return file
+
+    def write_page(self, name: str, html: str) -> Path:
+        """Write a page such as `bias` beside the results, as HTML."""
+        return write_page(self.path / f"{name}.html", html)
+
+
+def write_page(file: Path, html: str) -> Path:
+    """Write a page, whole or not at all; an older one is replaced.
+
+    Raises:
+        UsageError: It is a folder, or there is no folder for it.
+        SerError: The disk refused.
+    """
+    require_page_place(file)
+    with disk_errors(file):
+        write_whole(file, html.encode())
+    return file
+
+
+def require_page_place(file: Path) -> None:
+    """See that a page can be written, before it is made.
+
+    Raises:
+        UsageError: It is a folder, or there is no folder for it.
+    """
+    if file.is_dir():
+        raise UsageError(f"{file} is a folder: give a file in it, such as {file / 'report.html'}")
+    if not file.absolute().parent.is_dir():
+        raise UsageError(
+            f"{file} cannot be written, for there is no folder {file.parent}; make it, or give "
+            "another file"
+        )
 
 
 def require_writable(results_dir: Path) -> None:

@@ -162,6 +162,10 @@ SENTENCES = {
     "no runs": (2, "compare --results-dir empty", "there is no run in empty"),
     "metric": (2, "compare --results-dir R --metric uaa", "did you mean 'ua'"),
     "format": (2, "compare --results-dir R --format xml", "unknown --format 'xml'"),
+    "report run": (2, "report nothing", "there is no run 'nothing'"),
+    "report runs": (2, "report --results-dir empty", "there is no run in empty"),
+    "report folder": (2, "report --results-dir R --out clips", "clips is a folder: give a file in"),
+    "report where": (2, "report RUN --out no/r.html", "for there is no folder no; make it, or giv"),
     "bias run": (2, "bias nothing", "there is no run 'nothing'"),
     "column": (2, "bias --by shoe RUN", "have no such column; there are: speaker"),
     "probe run": (2, "probe nothing", "there is no run 'nothing'"),
@@ -428,6 +432,14 @@ def test_probe_writes_beside_the_run(run: Run, trained: Path) -> None:
     assert json.loads((folder / "probes.json").read_text())["summary"] in done.out
     projection = json.loads((folder / "projection.json").read_text())
     assert len(projection["ids"]) == len(projection["x"]) == len(projection["y"]) > 0
+
+
+def test_report_prints_the_page_s_path(run: Run, trained: Path, tmp_path: Path) -> None:
+    done = run("report", "--results-dir", trained / "results")
+    assert (done.code, done.out) == (0, "report.html\n")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    for folder in (trained / "results").iterdir():
+        assert folder.name in text
 
 
 def test_a_corpus_is_checked_and_what_cannot_be_used_makes_it_exit_3(

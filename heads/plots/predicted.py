@@ -8,12 +8,14 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from heads.dimensional_metrics import dimensional_scores, dimensional_tally
+from heads.plots.style import COLOURS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
 
+_MARKED = 500  # points that a vector picture draws one by one
 _MARKS = 3000  # points that a panel shows clearly; with more of them each is fainter
 
 
@@ -26,7 +28,8 @@ def plot_predicted(predictions: pd.DataFrame, names: Sequence[str], title: str) 
         title: What is shown.
     """
     figure = Figure(figsize=(3.4 * len(names) + 0.4, 4.2), layout="constrained")
-    figure.suptitle(title, fontsize=10, wrap=True)
+    if title:
+        figure.suptitle(title, fontsize=10, wrap=True)
     panels = figure.subplots(1, len(names), squeeze=False)[0]
     for axes, name in zip(panels, names, strict=True):
         truth, guess = f"true_{name}", f"pred_{name}"
@@ -43,9 +46,10 @@ def plot_predicted(predictions: pd.DataFrame, names: Sequence[str], title: str) 
             means[truth],
             means[guess],
             s=8,
-            color="tab:blue",
+            color=COLOURS[0],
             alpha=float(np.clip(_MARKS / (10 * len(means)), 0.05, 0.6)),
             linewidths=0,
+            rasterized=len(means) > _MARKED,  # of more of them an SVG would be megabytes
         )
         tally = dimensional_tally(means[[guess]].to_numpy(), means[[truth]].to_numpy())
         ccc = float(dimensional_scores(tally.sum(axis=0), [name])["ccc"])

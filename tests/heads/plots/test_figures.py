@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+from pathlib import Path
 
 import matplotlib.image
 import numpy as np
@@ -13,6 +15,8 @@ from matplotlib.colors import to_rgb
 from heads.plots import to_png
 from heads.plots.confusion import plot_confusion
 from heads.plots.history import plot_history
+from heads.plots.style import CELL
+from heads.report import page
 
 LABELS = ("angry", "happy", "sad")
 MATRIX = np.array([[8.0, 2.0, 0.0], [1.5, 2.5, 1.0], [0.0, 0.0, 0.0]])
@@ -49,25 +53,33 @@ def test_each_cell_holds_its_share_of_the_row_and_its_count():
 def test_rows_are_the_truth_and_columns_the_prediction():
     (axes,) = plot_confusion(MATRIX, LABELS, "a title").axes
     assert axes.get_ylabel() == "true"
-    assert axes.get_xlabel().startswith("predicted: share of the true emotion")
+    assert axes.get_xlabel().replace("\n", " ").startswith("predicted: share of the true emotion")
     for labels in (axes.get_xticklabels(), axes.get_yticklabels()):
         assert tuple(label.get_text() for label in labels) == LABELS
     assert axes.get_title() == "a title"
-    np.testing.assert_allclose(axes.images[0].get_array()[0], [0.8, 0.2, 0])
+    np.testing.assert_allclose(axes.collections[0].get_array()[0, :, 3], [0.8, 0.2, 0])
 
 
-def test_text_stands_out_from_its_cell():
-    """WCAG 2.1 asks for a contrast of 4.5; shares near the middle are the hardest."""
-    matrix = np.zeros((21, 21))
-    matrix[:, 0] = np.arange(50, 71)
-    matrix[:, 1] = 100 - matrix[:, 0]
-    (axes,) = plot_confusion(matrix, [str(n) for n in range(21)], "").axes
-    image = axes.images[0]
-    for text in axes.texts:
-        column, row = text.get_position()
-        cell = image.cmap(image.norm(image.get_array()[row, column]))[:3]
-        light, dark = sorted(map(luminance, (cell, to_rgb(text.get_color()))), reverse=True)
-        assert (light + 0.05) / (dark + 0.05) >= 4.5, text.get_text()
+@pytest.mark.parametrize("theme", ["print", "light", "dark"])
+def test_text_stands_out_from_its_cell(theme):
+    """WCAG 2.1 asks for a contrast of 4.5, on paper and in both themes of the page."""
+    ink, paper, cell = theme_colours(theme)
+    (axes,) = plot_confusion(np.array([[1.0, 0.0], [1.0, 1.0]]), ["a", "b"], "").axes
+    cells = axes.collections[0].get_array()
+    assert {text.get_color() for text in axes.texts} == {"black"}
+    for share in cells[..., 3].ravel():
+        ground = share * np.array(to_rgb(cell)) + (1 - share) * np.array(to_rgb(paper))
+        light, dark = sorted(map(luminance, (ground, to_rgb(ink))), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 4.5, share
+
+
+def theme_colours(theme):
+    """Ink, paper and a full cell of the PNG, or as the page's style has them."""
+    if theme == "print":
+        return "#000000", "#ffffff", CELL
+    style = (Path(page.__file__).parent / "templates/page.css").read_text()
+    block = style.split(f"macro {theme}()")[1].split("endmacro")[0]
+    return tuple(re.search(rf"--{name}: (#\w+);", block)[1] for name in ("ink", "paper", "cell"))
 
 
 def luminance(colour):

@@ -1,0 +1,359 @@
+"""`ser report`: runs to one HTML page; and the page of a run's bias."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from embedcache.errors import SerError, UsageError
+from heads.analysis.boards import DEFAULT_METRIC, make_boards
+from heads.analysis.leaderboard import corpus_told
+from heads.analysis.ranking import speaker_dependency
+from heads.report.contenders import contenders_of
+from heads.report.sections.ambiguity import ambiguity_section
+from heads.report.sections.bias import bias_section
+from heads.report.sections.careful import careful_section
+from heads.report.sections.leaderboard import dependency_section, leaderboard_section
+from heads.report.sections.naming import Named, name_runs
+from heads.report.sections.one_run import run_section
+from heads.report.sections.parts import Gone
+from heads.report.sections.probes import probes_section
+from heads.report.sections.projection import Witness, projection_section
+from heads.report.sections.provenance import provenance_section
+from heads.report.sheet import Page, page
+from heads.results import require_page_place, write_page
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+    from heads.analysis.ranking import Contender
+    from heads.analysis.tested import Tested
+    from heads.results import Run
+
+T = TypeVar("T")
+_NAMED = 3  # runs that a line about missing parts names
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Shown:
+    """A run that is shown: what it is called, and its predictions or why there are none."""
+
+    run: Run
+    named: Named
+    tested: Tested | str
+
+
+def report(runs: Sequence[Run], out: Path) -> Path:
+    """Write a page over runs; what they hold beside their results is shown too.
+
+    `bias.json`, `ambiguity.json`, `probes.json` and `projection.json` are read where they are
+    there; a part that cannot be shown is listed at the page's end with the reason.
+
+    Args:
+        runs: One or more.
+        out: The HTML file; an older one is replaced.
+
+    Returns:
+        `out`.
+
+    Raises:
+        UsageError: There is no run, or `out` is no place for a file.
+        SerError: None of the runs can be believed, or the disk refused.
+    """
+    if not runs:
+        raise UsageError("there is no run to report on; make one with `ser train-head`")
+    require_page_place(out)
+    return write_page(out, page(_gather(runs, out.absolute().parent)))
+
+
+def bias_page(
+    run: Run, bias_record: Mapping[str, Any] | None, ambiguity_record: Mapping[str, Any] | None
+) -> str:
+    """The page of one run's bias and ambiguity.
+
+    Args:
+        run: The run.
+        bias_record: What goes into `bias.json`; None where there is none.
+        ambiguity_record: What goes into `ambiguity.json`; None where there is none.
+    """
+    (named,) = name_runs([run.results])
+    bias, no_bias = bias_section(bias_record, "it was not asked for", named)
+    ambiguity, no_ambiguity = ambiguity_section(ambiguity_record, "it was not asked for", named)
+    return page(
+        Page(
+            title=f"Bias of {named.short}",
+            lead=f"{run.id}: how well groups of speakers are recognised, and where annotators "
+            "disagree.",
+            made=_made(),
+            careful=careful_section([run.results]),
+            provenance=provenance_section([run.results], [named]),
+            bias=[bias] if bias else [],
+            ambiguity=[ambiguity] if ambiguity else [],
+            gone=[*no_bias, *no_ambiguity],
+        )
+    )
+
+
+def _gather(runs: Sequence[Run], folder: Path) -> Page:
+    """Everything that the page shows."""
+    runs = _once(runs)
+    contenders = contenders_of(runs)
+    shown, gone = _believed(runs, contenders)
+    results = [own.run.results for own in shown]
+    named = {own.named.id: own.named for own in shown}
+    boards = sorted(make_boards(contenders, None), key=lambda own: _flawed(own.contenders))
+    targets = list(dict.fromkeys(board.target for board in boards))
+    dependencies = [
+        dependency_section(
+            speaker_dependency(
+                [own for own in contenders if own.target == target], DEFAULT_METRIC[target]
+            ),
+            DEFAULT_METRIC[target],
+            named,
+        )
+        for target in targets
+    ]
+    genders = _genders(shown)
+    single = [
+        run_section(own.run.results, own.named, _or_why(_history_of(own.run)), own.tested, known)
+        for own, known in zip(shown, genders, strict=True)
+    ]
+    bias = [_of_record(own, "bias", bias_section) for own in shown]
+    ambiguity = [_of_record(own, "ambiguity", ambiguity_section) for own in shown]
+    probes, no_probes = _probes(shown)
+    maps, no_maps = _projections(shown, folder)
+    for _, lost in (*single, *bias, *ambiguity):
+        gone += lost
+    return Page(
+        title=_title(results),
+        lead=_lead(shown),
+        made=_made(),
+        careful=careful_section(results),
+        boards=[leaderboard_section(own, named, n + 1) for n, own in enumerate(boards)],
+        dependencies=[own for own in dependencies if own],
+        provenance=provenance_section(results, [own.named for own in shown]),
+        runs=[own for own, _ in single],
+        bias=[own for own, _ in bias if own],
+        ambiguity=[own for own, _ in ambiguity if own],
+        probes=probes,
+        projections=maps,
+        gone=_grouped([*gone, *no_probes, *no_maps]),
+    )
+
+
+def _flawed(contenders: Sequence[Contender]) -> bool:
+    """Whether every run's number is too good: such a board stands behind the others."""
+    return all(own.flaw for own in contenders)
+
+
+def _once(runs: Sequence[Run]) -> list[Run]:
+    """Each run once: by its folder, and by its id, which is a hash of all that it depends on."""
+    found: dict[str, Run] = {}
+    for run in runs:
+        if found.setdefault(run.id, run) is not run:
+            other = found[run.id].path
+            if other.resolve() != run.path.resolve():
+                _log.warning("left out: %s is the same run as %s", run.path, other)
+    return list(found.values())
+
+
+def _believed(
+    runs: Sequence[Run], contenders: Sequence[Contender]
+) -> tuple[list[_Shown], list[Gone]]:
+    """The runs whose results and predictions do not contradict each other; the others are gone."""
+    tested = {
+        str(own.results["run_id"]): own.tested if own.tested is not None else own.why
+        for own in contenders
+    }
+    kept = [run for run in runs if run.id in tested]
+    if not kept:
+        raise SerError(
+            "none of these runs can be believed: their predictions contradict their results, so "
+            "they were edited or half-written; train the heads again"
+        )
+    named = name_runs([run.results for run in kept])
+    shown = [
+        _Shown(run=run, named=name, tested=tested[run.id])
+        for run, name in zip(kept, named, strict=True)
+    ]
+    gone = [
+        Gone(
+            what="the whole run",
+            where=run.id,
+            why="its predictions contradict its results, so it was edited or half-written; train "
+            "the head again",
+        )
+        for run in runs
+        if run.id not in tested
+    ]
+    return shown, gone
+
+
+def _genders(shown: Sequence[_Shown]) -> list[dict[str, str | None] | str]:
+    """The gender of each run's speakers, or why it is not known; runs on the same ones share it."""
+    found: dict[str, dict[str, str | None] | str] = {}
+    for own in shown:
+        run, place = own.run, _speakers_of(own.run)
+        if place not in found:
+            found[place] = _or_why(_genders_of(run))
+    return [found[_speakers_of(own.run)] for own in shown]
+
+
+def _genders_of(run: Run) -> Callable[[], dict[str, str | None]]:
+    return lambda: {u.speaker: u.gender for u in run.utterances.values() if u.speaker}
+
+
+def _speakers_of(run: Run) -> str:
+    names = sorted(
+        {str(name) for fold in run.results["protocol"]["test_speakers"] for name in fold}
+    )
+    return json.dumps([run.results["corpus"]["name"], names])
+
+
+def _history_of(run: Run) -> Callable[[], pd.DataFrame]:
+    return lambda: run.history
+
+
+def _or_why(read: Callable[[], T]) -> T | str:
+    """What a run's file holds, or why it cannot be read."""
+    try:
+        return read()
+    except SerError as error:
+        return str(error)
+
+
+def _of_record(
+    own: _Shown,
+    name: str,
+    section: Callable[[Mapping[str, Any] | None, str, Named], tuple[Any, list[Gone]]],
+) -> tuple[Any, list[Gone]]:
+    """A section that follows from one of a run's reports."""
+    record, reason = _read(own.run, name)
+    try:
+        return section(record, reason, own.named)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        why = f"{name}.json is not as this version writes it ({error!r}); write it again"
+        return None, [Gone(what=name, where=own.named.short, why=why)]
+
+
+def _read(run: Run, name: str) -> tuple[dict[str, Any] | None, str]:
+    """A run's report, or why there is none."""
+    try:
+        return run.read_report(name), f"there is no {name}.json in its folder{_REMEDY[name]}"
+    except SerError as error:
+        return None, str(error)
+
+
+_REMEDY = {
+    "bias": "; `ser bias RUN` writes it",
+    "ambiguity": "; `ser bias RUN` writes it",
+    "probes": "; its cache must be there for it",
+    "projection": "; its cache must be there for it",
+}
+
+
+def _probes(shown: Sequence[_Shown]) -> tuple[list[Any], list[Gone]]:
+    """Probes of each cache once: runs on the same cache share them."""
+    made: dict[str, Any] = {}
+    gone: dict[str, list[Gone]] = {}
+    for own in shown:
+        key = str(own.run.results["cache"].get("key", own.run.id))
+        if key in made:
+            continue
+
+        def section(
+            record: Mapping[str, Any] | None, reason: str, named: Named, key: str = key
+        ) -> tuple[Any, list[Gone]]:
+            where = next(o for o in shown if o.named is named).run.results["cache"]["encoder"]["id"]
+            return probes_section(record, reason, str(where), len(made) + 1)
+
+        found, lost = _of_record(own, "probes", section)
+        if found:
+            made[key] = found
+        gone.setdefault(key, []).extend(lost)
+    return list(made.values()), [g for key, own in gone.items() if key not in made for g in own]
+
+
+def _projections(shown: Sequence[_Shown], folder: Path) -> tuple[list[Any], list[Gone]]:
+    """Each map once, with all runs that hold it."""
+    groups: dict[str, list[_Shown]] = {}
+    records: dict[str, dict[str, Any]] = {}
+    gone = []
+    for own in shown:
+        record, reason = _read(own.run, "projection")
+        if record is None:
+            gone.append(Gone(what="map of the clips", where=own.named.short, why=reason))
+            continue
+        place = json.dumps([record.get(name) for name in ("method", "layer", "ids", "x", "y")])
+        groups.setdefault(place, []).append(own)
+        records[place] = record
+    maps: list[Any] = []
+    for place, members in groups.items():
+        made, lost = _one_map(records[place], members, len(maps) + 1, folder)
+        maps += [made] if made else []
+        gone += lost
+    return maps, gone
+
+
+def _one_map(
+    record: Mapping[str, Any], members: Sequence[_Shown], number: int, folder: Path
+) -> tuple[Any, list[Gone]]:
+    first = members[0]
+    where = f"{first.run.results['cache']['encoder']['id']}, {corpus_told(first.run.results)}"
+    utterances = _or_why(lambda: first.run.utterances)
+    witnesses = [
+        Witness(named=own.named, tested=own.tested)
+        for own in members
+        if not isinstance(own.tested, str)
+    ]
+    known = {} if isinstance(utterances, str) else utterances
+    try:
+        return projection_section(record, "", where, number, known, witnesses, folder)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        why = f"projection.json is not as this version writes it ({error!r}); write it again"
+        return None, [Gone(what="map of the clips", where=first.named.short, why=why)]
+
+
+def _grouped(gone: Sequence[Gone]) -> list[Gone]:
+    """The same part that is missing for the same reason is told once, with whose it is."""
+    where: dict[tuple[str, str], list[str]] = {}
+    for own in gone:
+        where.setdefault((own.what, own.why), []).append(own.where)
+    grouped = []
+    for (what, why), names in where.items():
+        more = len(names) - _NAMED
+        told = "; ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+        grouped.append(Gone(what=what, where=told, why=why))
+    return grouped
+
+
+def _title(results: Sequence[Mapping[str, Any]]) -> str:
+    corpora = list(dict.fromkeys(corpus_told(one) for one in results))
+    on = " and ".join(corpora) if len(corpora) <= _NAMED else f"{len(corpora)} corpora"
+    if len(results) > 1:
+        return f"{len(results)} runs on {on}"
+    return f"{results[0]['head']['name']} on {on}"
+
+
+def _lead(shown: Sequence[_Shown]) -> str:
+    results = [own.run.results for own in shown]
+    heads = list(dict.fromkeys(str(one["head"]["name"]) for one in results))
+    encoders = list(dict.fromkeys(str(one["cache"]["encoder"]["id"]) for one in results))
+    told = ", ".join(heads)
+    on = ", ".join(encoders[:_NAMED])
+    more = f" and {len(encoders) - _NAMED} more encoders" if len(encoders) > _NAMED else ""
+    return f"Head{'s' * (len(heads) > 1)} {told} on frames of {on}{more}."
+
+
+def _made() -> str:
+    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return f"Made by ser {version('ser-embedcache')} on {now}."
