@@ -564,11 +564,11 @@ def bias(
     format: Annotated[str, typer.Option(help="table or json.")] = "table",
     results_dir: ResultsDir = Path("results"),
 ) -> None:
-    """Print how well groups of speakers are recognised, and write bias.json into the run."""
+    """Print whom a run fails and where annotators disagree; writes bias.json and bias.html."""
     from heads.analysis.gaps import GapConfig
     from heads.analysis.groups import Minimum
-    from heads.report.bias import bias as report_bias
     from heads.report.bias_change import bias_change
+    from heads.report.explain import explain
     from heads.report.tables import as_text_or_json, require_table_or_json
     from heads.results import find_run
 
@@ -582,10 +582,8 @@ def bias(
         first, second = (find_run(name, results_dir) for name in compare)
         typer.echo(as_text_or_json(*bias_change(first, second, columns, minimum, config), format))
         return
-    found = find_run(run or "", results_dir)
-    record, table = report_bias(found, columns, minimum, config)
-    typer.echo(as_text_or_json(record, table, format))
-    logging.getLogger("ser").info("written: %s", found.write_report("bias", record))
+    record, text = explain(find_run(run or "", results_dir), columns, minimum, config)
+    typer.echo(as_text_or_json(record, text, format))
 
 
 @app.command()
@@ -622,13 +620,19 @@ def report(
     ] = None,
     results_dir: ResultsDir = Path("results"),
     out: Annotated[Path, typer.Option(help="The HTML file.")] = Path("report.html"),
+    project: Annotated[str, typer.Option(help="Map of the clips: t-sne, or umap, an extra.")] = (
+        "t-sne"
+    ),
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Without what needs the cache and takes longer.")
+    ] = False,
 ) -> None:
     """Write one HTML page over runs, which needs nothing but itself; prints its path."""
     from heads.report.contenders import Chosen, choose_runs
     from heads.report.page import report as write_report
 
     found = choose_runs(Chosen(names=runs or (), results_dir=results_dir))
-    typer.echo(write_report(found, out))
+    typer.echo(write_report(found, out, project, quick))
 
 
 @app.command()
@@ -696,8 +700,8 @@ def main() -> None:
     # Products of matrices are prepared for each shape, and batches have many: of the thousand that
     # are kept else, some take megabytes, and hardly any comes again.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
-    _log_to_stderr()
     try:
+        _log_to_stderr()
         try:
             app()
         finally:

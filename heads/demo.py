@@ -8,9 +8,9 @@ from pathlib import Path
 from embedcache.extract import extract
 from embedcache.request import ExtractConfig
 from heads.experiment import run_heads
-from heads.report.bias import bias
 from heads.report.compare import Comparison, compare
 from heads.report.contenders import Chosen
+from heads.report.explain import explain
 from heads.results import Run, find_run
 from heads.train.config import RunConfig
 
@@ -43,8 +43,7 @@ def demo(folder: Path) -> str:
     chosen = Chosen(names=[str(run) for run in runs], results_dir=results_dir)
     board = compare(Comparison(chosen=chosen))
     best = _best(runs)
-    record, table = bias(best, ("gender",))
-    best.write_report("bias", record)
+    _, table = explain(best, ("gender",))
     return "\n\n".join((_WARNING, board, f"Bias of {table}", _next_steps(folder, best)))
 
 

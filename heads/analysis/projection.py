@@ -10,6 +10,7 @@ Letters: N utterances, D values of a vector.
 from __future__ import annotations
 
 import warnings
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -43,8 +44,7 @@ def project_vectors(
     Raises:
         UsageError: There is no such method, it is not installed, or there are too few vectors.
     """
-    if method not in METHODS:
-        raise unknown_name("--project", method, METHODS)
+    require_method(method)
     if len(vectors) < FEWEST:
         raise UsageError(
             f"{len(vectors)} utterances are too few for a projection, which takes {FEWEST}"
@@ -56,6 +56,22 @@ def project_vectors(
         plane, own = np.zeros((len(reduced), 2)), {}
     settings = {"seed": seed, "standardised": True, "components": reduced.shape[1], **own}
     return _scaled(plane), settings
+
+
+def require_method(method: str) -> str:
+    """The name of a method that can be used.
+
+    Raises:
+        UsageError: There is none of that name, or it is an extra that is not installed.
+    """
+    if method not in METHODS:
+        raise unknown_name("--project", method, METHODS)
+    if method == "umap" and find_spec("umap") is None:
+        raise UsageError(
+            "--project umap needs the package umap-learn; install it with "
+            "`pip install 'ser-embedcache[umap]'`"
+        )
+    return method
 
 
 def _principal(vectors: npt.NDArray[np.floating]) -> Array:
@@ -84,13 +100,8 @@ def _umap(vectors: Array, seed: int) -> tuple[Array, dict[str, Any]]:
     with warnings.catch_warnings():
         # numba and UMAP warn of versions, of one thread for a seed, of few points: not the user's.
         warnings.simplefilter("ignore")
-        try:
-            from umap import UMAP
-        except ImportError as error:
-            raise UsageError(
-                "--project umap needs the package umap-learn; install it with "
-                "`pip install 'ser-embedcache[umap]'`"
-            ) from error
+        from umap import UMAP
+
         # A spectral start fails for a handful of points.
         init = "spectral" if len(vectors) > 2 * NEIGHBOURS else "random"
         layout = UMAP(n_neighbors=neighbours, init=init, random_state=seed, n_jobs=1)

@@ -23,7 +23,7 @@ def plot_ranks(ranks: Ranks, names: Sequence[str], title: str) -> Figure:
     Args:
         ranks: What is shown.
         names: Of the runs, as they were given to `rank_over_speakers`.
-        title: What is shown.
+        title: What is shown; without one the picture has none.
     """
     lines = groups_alike(ranks)
     count = len(ranks.order)
@@ -60,5 +60,6 @@ def plot_ranks(ranks: Ranks, names: Sequence[str], title: str) -> Figure:
     axes.set_xticks(range(1, int(high) + 1))
     axes.spines[["left", "right", "bottom"]].set_visible(False)
     axes.set_yticks([])
-    figure.suptitle(title, fontsize=10, wrap=True)
+    if title:
+        figure.suptitle(title, fontsize=10, wrap=True)
     return figure

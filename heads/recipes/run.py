@@ -22,9 +22,9 @@ from heads.recipes.commands import (
     train_command,
 )
 from heads.recipes.outlook import look
-from heads.report.bias import bias
 from heads.report.compare import Comparison, compare
 from heads.report.contenders import Chosen
+from heads.report.explain import explain
 from heads.results import Run, require_writable
 from heads.train.corpora import open_corpora
 from heads.train.settings import TrainConfig
@@ -161,8 +161,7 @@ def _bias(steps: Steps, runs: Sequence[Run], announce: Announce) -> Iterator[str
     for position, biasing in enumerate(steps.bias):
         announce(bias_command(steps, position))
         for run in choose_runs(biasing, runs):
-            record, table = bias(run, biasing.by)
-            run.write_report("bias", record)
+            _, table = explain(run, biasing.by)
             yield f"Bias of {table}"
 
 

@@ -59,7 +59,7 @@ def choose_runs(chosen: Chosen) -> list[Run]:
         found = [find_run(name, chosen.results_dir) for name in chosen.names]
     else:
         found = list_runs(chosen.results_dir)
-    runs = list({run.path.resolve(): run for run in found}.values())
+    runs = _once(found)
     left = [run for run in runs if _matches(run, chosen)]
     if left:
         return left
@@ -79,6 +79,16 @@ def choose_runs(chosen: Chosen) -> list[Run]:
         f"there is no run in {chosen.results_dir}; make one with `ser train-head`, or give the "
         "folder of runs with --results-dir"
     )
+
+
+def _once(runs: Sequence[Run]) -> list[Run]:
+    """Each run once: by its folder, and by its id, which is a hash of all that it depends on."""
+    found: dict[str, Run] = {}
+    for run in runs:
+        first = found.setdefault(run.id, run)
+        if first.path.resolve() != run.path.resolve():
+            _log.warning("left out: %s is the same run as %s", run.path, first.path)
+    return list(found.values())
 
 
 def contenders_of(runs: Sequence[Run], strict: bool = False) -> list[Contender]:

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from embedcache.errors import SerError, UsageError
 from heads.analysis.boards import DEFAULT_METRIC, make_boards
 from heads.analysis.leaderboard import corpus_told
-from heads.analysis.ranking import speaker_dependency
+from heads.analysis.projection import require_method
+from heads.analysis.ranking import BEST, speaker_dependency
 from heads.report.contenders import contenders_of
+from heads.report.records import Making, record_of
 from heads.report.sections.ambiguity import ambiguity_section
 from heads.report.sections.bias import bias_section
 from heads.report.sections.careful import careful_section
@@ -27,18 +29,22 @@ from heads.report.sections.probes import probes_section
 from heads.report.sections.projection import Witness, projection_section
 from heads.report.sections.provenance import provenance_section
 from heads.report.sheet import Page, page
-from heads.results import require_page_place, write_page
+from heads.results import require_page_place, target_of, write_page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import pandas as pd
+    from matplotlib.figure import Figure
 
+    from heads.analysis.boards import Board
     from heads.analysis.ranking import Contender
     from heads.analysis.tested import Tested
     from heads.results import Run
 
 T = TypeVar("T")
+_CLIPS = 4  # on which attention is shown
+_FEW = 3  # runs, all of which are looked at closely
 _NAMED = 3  # runs that a line about missing parts names
 _log = logging.getLogger(__name__)
 
@@ -52,15 +58,19 @@ class _Shown:
     tested: Tested | str
 
 
-def report(runs: Sequence[Run], out: Path) -> Path:
+def report(runs: Sequence[Run], out: Path, method: str = "t-sne", quick: bool = False) -> Path:
     """Write a page over runs; what they hold beside their results is shown too.
 
     `bias.json`, `ambiguity.json`, `probes.json` and `projection.json` are read where they are
-    there; a part that cannot be shown is listed at the page's end with the reason.
+    there. Where they are not, they are made, and written beside the run, of the best run of each
+    leaderboard, or of all runs if there are no more than three. A part that cannot be shown is
+    listed at the page's end with the reason.
 
     Args:
         runs: One or more.
         out: The HTML file; an older one is replaced.
+        method: Of the map of the clips: `t-sne` or `umap`.
+        quick: Whether what takes the cache's frames is left out: probes, maps and attention.
 
     Returns:
         `out`.
@@ -72,7 +82,8 @@ def report(runs: Sequence[Run], out: Path) -> Path:
     if not runs:
         raise UsageError("there is no run to report on; make one with `ser train-head`")
     require_page_place(out)
-    return write_page(out, page(_gather(runs, out.absolute().parent)))
+    require_method(method)
+    return write_page(out, page(_gather(runs, out.absolute().parent, method, quick)))
 
 
 def bias_page(
@@ -103,9 +114,8 @@ def bias_page(
     )
 
 
-def _gather(runs: Sequence[Run], folder: Path) -> Page:
+def _gather(runs: Sequence[Run], folder: Path, method: str, quick: bool) -> Page:
     """Everything that the page shows."""
-    runs = _once(runs)
     contenders = contenders_of(runs)
     shown, gone = _believed(runs, contenders)
     results = [own.run.results for own in shown]
@@ -123,14 +133,22 @@ def _gather(runs: Sequence[Run], folder: Path) -> Page:
         for target in targets
     ]
     genders = _genders(shown)
+    making = Making(runs=_led(shown, boards), quick=quick, method=method)
     single = [
-        run_section(own.run.results, own.named, _or_why(_history_of(own.run)), own.tested, known)
+        run_section(
+            own.run.results,
+            own.named,
+            _or_why(_history_of(own.run)),
+            own.tested,
+            known,
+            _attention_of(own.run, making),
+        )
         for own, known in zip(shown, genders, strict=True)
     ]
-    bias = [_of_record(own, "bias", bias_section) for own in shown]
-    ambiguity = [_of_record(own, "ambiguity", ambiguity_section) for own in shown]
-    probes, no_probes = _probes(shown)
-    maps, no_maps = _projections(shown, folder)
+    bias = [_of_record(own, "bias", bias_section, making) for own in shown]
+    ambiguity = [_of_record(own, "ambiguity", ambiguity_section, making) for own in shown]
+    probes, no_probes = _probes(shown, making)
+    maps, no_maps = _projections(shown, folder, making)
     for _, lost in (*single, *bias, *ambiguity):
         gone += lost
     return Page(
@@ -155,15 +173,15 @@ def _flawed(contenders: Sequence[Contender]) -> bool:
     return all(own.flaw for own in contenders)
 
 
-def _once(runs: Sequence[Run]) -> list[Run]:
-    """Each run once: by its folder, and by its id, which is a hash of all that it depends on."""
-    found: dict[str, Run] = {}
-    for run in runs:
-        if found.setdefault(run.id, run) is not run:
-            other = found[run.id].path
-            if other.resolve() != run.path.resolve():
-                _log.warning("left out: %s is the same run as %s", run.path, other)
-    return list(found.values())
+def _led(shown: Sequence[_Shown], boards: Sequence[Board]) -> set[str]:
+    """The runs that are looked at closely: the best of each board, or all where they are few."""
+    if len(shown) <= _FEW:
+        return {own.run.id for own in shown}
+    return {
+        str(run)
+        for board in boards
+        for run in board.table.loc[board.table["verdict"] == BEST, "run"]
+    }
 
 
 def _believed(
@@ -223,6 +241,17 @@ def _history_of(run: Run) -> Callable[[], pd.DataFrame]:
     return lambda: run.history
 
 
+def _attention_of(run: Run, making: Making) -> Figure | str | None:
+    """Where a run's models look, or why that cannot be shown; None where it is not asked for."""
+    from heads.attention import POOLED_BY_ATTENTION
+    from heads.report.attention import attention_picture
+
+    closely = run.id in making.runs and not making.quick and target_of(run.results) == "emotion"
+    if not closely or run.results["head"]["name"] not in POOLED_BY_ATTENTION:
+        return None
+    return _or_why(lambda: attention_picture(run, most=_CLIPS))
+
+
 def _or_why(read: Callable[[], T]) -> T | str:
     """What a run's file holds, or why it cannot be read."""
     try:
@@ -235,9 +264,10 @@ def _of_record(
     own: _Shown,
     name: str,
     section: Callable[[Mapping[str, Any] | None, str, Named], tuple[Any, list[Gone]]],
+    making: Making,
 ) -> tuple[Any, list[Gone]]:
     """A section that follows from one of a run's reports."""
-    record, reason = _read(own.run, name)
+    record, reason = record_of(own.run, name, making)
     try:
         return section(record, reason, own.named)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
@@ -245,23 +275,7 @@ def _of_record(
         return None, [Gone(what=name, where=own.named.short, why=why)]
 
 
-def _read(run: Run, name: str) -> tuple[dict[str, Any] | None, str]:
-    """A run's report, or why there is none."""
-    try:
-        return run.read_report(name), f"there is no {name}.json in its folder{_REMEDY[name]}"
-    except SerError as error:
-        return None, str(error)
-
-
-_REMEDY = {
-    "bias": "; `ser bias RUN` writes it",
-    "ambiguity": "; `ser bias RUN` writes it",
-    "probes": "; its cache must be there for it",
-    "projection": "; its cache must be there for it",
-}
-
-
-def _probes(shown: Sequence[_Shown]) -> tuple[list[Any], list[Gone]]:
+def _probes(shown: Sequence[_Shown], making: Making) -> tuple[list[Any], list[Gone]]:
     """Probes of each cache once: runs on the same cache share them."""
     made: dict[str, Any] = {}
     gone: dict[str, list[Gone]] = {}
@@ -276,20 +290,25 @@ def _probes(shown: Sequence[_Shown]) -> tuple[list[Any], list[Gone]]:
             where = next(o for o in shown if o.named is named).run.results["cache"]["encoder"]["id"]
             return probes_section(record, reason, str(where), len(made) + 1)
 
-        found, lost = _of_record(own, "probes", section)
+        found, lost = _of_record(own, "probes", section, making)
         if found:
             made[key] = found
         gone.setdefault(key, []).extend(lost)
     return list(made.values()), [g for key, own in gone.items() if key not in made for g in own]
 
 
-def _projections(shown: Sequence[_Shown], folder: Path) -> tuple[list[Any], list[Gone]]:
+def _projections(
+    shown: Sequence[_Shown], folder: Path, making: Making
+) -> tuple[list[Any], list[Gone]]:
     """Each map once, with all runs that hold it."""
     groups: dict[str, list[_Shown]] = {}
     records: dict[str, dict[str, Any]] = {}
     gone = []
     for own in shown:
-        record, reason = _read(own.run, "projection")
+        record, reason = record_of(own.run, "projection", Making())
+        record = record or _drawn(own.run, [*records.values()])
+        if record is None:
+            record, reason = record_of(own.run, "projection", making)
         if record is None:
             gone.append(Gone(what="map of the clips", where=own.named.short, why=reason))
             continue
@@ -302,6 +321,18 @@ def _projections(shown: Sequence[_Shown], folder: Path) -> tuple[list[Any], list
         maps += [made] if made else []
         gone += lost
     return maps, gone
+
+
+def _drawn(run: Run, records: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """A map that is there already, of the same frames and of all clips of a run."""
+    cache = run.results["cache"]
+    for record in records:
+        same = record.get("cache_key") == cache.get("key")
+        if same and record.get("layer") == cache.get("layer"):
+            tested = run.results["corpus"]["tested"]
+            if len(record["ids"]) >= tested and set(run.utterances) <= set(record["ids"]):
+                return record
+    return None
 
 
 def _one_map(
@@ -330,6 +361,7 @@ def _grouped(gone: Sequence[Gone]) -> list[Gone]:
         where.setdefault((own.what, own.why), []).append(own.where)
     grouped = []
     for (what, why), names in where.items():
+        names = list(dict.fromkeys(names))
         more = len(names) - _NAMED
         told = "; ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
         grouped.append(Gone(what=what, where=told, why=why))

@@ -10,7 +10,9 @@ import pandas as pd
 
 from heads.analysis import ranking
 from heads.analysis.leaderboard import LOWER_IS_BETTER, SHOWN, notes
+from heads.analysis.ranks import rank_over_speakers
 from heads.plots.bars import plot_f1_across
+from heads.plots.ranks import plot_ranks
 from heads.plots.style import DASH, MINUS
 from heads.report.leaderboard import name_of, p_value, value_of
 from heads.report.sections.parts import (
@@ -32,6 +34,7 @@ _OTHERS = {
     "emotion": ("ua", "wa", "top2", "macro_f1", "kendall_tau"),
     "dimensions": SHOWN["dimensions"],
 }
+_MOST_RANKED = 20
 _DETAILS = ("encoder", "corpus", "labels", "protocol")
 _MARKS = {
     ranking.BEST: "best",
@@ -52,6 +55,7 @@ class BoardShown:
         finding: Who leads, in a sentence.
         table: One row for each run.
         across: F1 of each emotion across its runs, where there are several.
+        ranks: The critical-difference diagram, where there are several.
     """
 
     title: str
@@ -59,6 +63,7 @@ class BoardShown:
     finding: str
     table: Table
     across: Picture | None
+    ranks: Picture | None
 
 
 def leaderboard_section(board: Board, named: Mapping[str, Named], number: int) -> BoardShown:
@@ -108,6 +113,26 @@ def leaderboard_section(board: Board, named: Mapping[str, Named], number: int) -
             heading=1,
         ),
         across=_across(board, named, number),
+        ranks=_ranks(board, named, number),
+    )
+
+
+def _ranks(board: Board, named: Mapping[str, Named], number: int) -> Picture | None:
+    """Mean ranks over speakers; None where runs cannot be ranked."""
+    shown = [own for own in board.contenders if own.tested is not None][:_MOST_RANKED]
+    tested = [own.tested for own in shown if own.tested is not None]
+    found = rank_over_speakers(tested, board.metric) if len(tested) > 1 else None
+    if found is None:
+        return None
+    names = [named[str(own.results["run_id"])].short for own in shown]
+    best = names[found.order[0]]
+    return picture(
+        plot_ranks(found, names, ""),
+        f"board-{number}-ranks",
+        "Critical-difference diagram",
+        f"{best} has the best mean rank over {found.speakers} speakers, {found.mean[0]:.2f}.",
+        "Lines join runs that no test over speakers tells apart, corrected over all pairs by Holm.",
+        wide=True,
     )
 
 

@@ -33,6 +33,7 @@ from heads.results import target_of
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
     from heads.analysis.tested import Tested
     from heads.report.sections.naming import Named
@@ -65,6 +66,7 @@ def run_section(
     history: pd.DataFrame | str,
     tested: Tested | str,
     genders: Mapping[str, str | None] | str,
+    attention: Figure | str | None = None,
 ) -> tuple[RunShown, list[Gone]]:
     """A run for the page, and what could not be shown of it.
 
@@ -74,6 +76,7 @@ def run_section(
         history: Its `history.csv`, or why there is none.
         tested: Its predictions, or why there are none.
         genders: By speaker, or why they are not known.
+        attention: Where its models look, or why that is not known; None for nothing.
     """
     drawn: list[tuple[str, Picture | str]] = []
     if target_of(results) == "emotion":
@@ -87,6 +90,8 @@ def run_section(
     drawn.append(("training history", _history(history, named)))
     if target_of(results) == "emotion":
         drawn.append(("per-speaker dots", _speakers(tested, genders, results, named)))
+    if attention is not None:
+        drawn.append(("attention", _attention(attention, named)))
     shown = RunShown(
         named=named,
         badges=badges(notes(results)),
@@ -125,6 +130,19 @@ def _confusion(results: Mapping[str, Any], named: Named) -> Picture | str:
         f"{named.anchor}-confusion",
         f"Confusion matrix of {named.short}",
         _commonest_confusion(matrix, labels),
+    )
+
+
+def _attention(attention: Figure | str, named: Named) -> Picture | str:
+    if isinstance(attention, str):
+        return attention
+    return picture(
+        attention,
+        f"{named.anchor}-attention",
+        f"Attention of {named.short}",
+        "Where the model looks in clips of which it is surest, right and wrong in turn.",
+        "Each clip is shown to the model that has not seen it in training.",
+        wide=True,
     )
 
 
