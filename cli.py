@@ -636,6 +636,33 @@ def report(
 
 
 @app.command()
+def pictures(
+    run: Annotated[str, typer.Argument(help="A run's folder or id.")],
+    only: Annotated[
+        str, typer.Option(help="Some of them, as in confusion,gaps,layers,attention.")
+    ] = "",
+    clip: Annotated[
+        list[str] | None, typer.Option(help="Whose attention is shown; repeatable.")
+    ] = None,
+    format: Annotated[str, typer.Option(help="png, svg or pdf.")] = "png",
+    project: Annotated[str, typer.Option(help="Map of the clips: t-sne, or umap, an extra.")] = (
+        "t-sne"
+    ),
+    out: Annotated[
+        Path | None, typer.Option(help="Folder; in place of pictures/ in the run's.")
+    ] = None,
+    results_dir: ResultsDir = Path("results"),
+) -> None:
+    """Draw every picture of a run into files; prints their paths."""
+    from heads.report.pictures import Pictures, write_pictures
+    from heads.results import find_run
+
+    asked = Pictures(only=_names(only), clips=clip or [], form=format, method=project, folder=out)
+    for file in write_pictures(find_run(run, results_dir), asked):
+        typer.echo(file)
+
+
+@app.command()
 def run(
     recipe: Annotated[str, typer.Argument(help="See `ser recipes`, or a TOML file of your own.")],
     root: Root,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from heads.analysis.leaderboard import corpus_told, notes, protocol_told
+from heads.analysis.leaderboard import about_run
 from heads.plots import to_png
 from heads.plots.confusion import plot_confusion
 from heads.plots.history import plot_history
@@ -44,12 +44,7 @@ def run_heads(config: RunConfig, results_dir: Path, tensorboard: bool = False) -
 
 def _pictures(run: NewRun) -> dict[str, bytes]:
     results = run.results
-    about = (
-        f"{results['head']['name']} on {results['cache']['encoder']['id']}, "
-        f"{corpus_told(results)}, protocol {protocol_told(results)}"
-    )
-    warned = notes(results)
-    title = f"{about}\n({', '.join(warned)})" if warned else about
+    title = about_run(results)
     names = results["corpus"]["labels"]
     if target_of(results) == "dimensions":
         pictures = {"predicted_values": to_png(plot_predicted(run.predictions, names, title))}

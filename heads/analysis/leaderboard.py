@@ -118,6 +118,16 @@ def protocol_told(result: Mapping[str, Any]) -> str:
     return f"{protocol['name']}, one split (test {100 * reached['test']:.0f} %)"
 
 
+def about_run(result: Mapping[str, Any]) -> str:
+    """What a picture of a run is of, with what a reader must know."""
+    about = (
+        f"{result['head']['name']} on {result['cache']['encoder']['id']}, "
+        f"{corpus_told(result)}, protocol {protocol_told(result)}"
+    )
+    warned = notes(result)
+    return f"{about}\n({', '.join(warned)})" if warned else about
+
+
 def labels_told(result: Mapping[str, Any]) -> str:
     """How many classes, and how they came about: runs that differ in it are not comparable."""
     training = result["training"]
