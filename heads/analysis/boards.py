@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+_FEWEST = {"emotion": 2, "dimensions": 1}  # classes or dimensions that a comparison needs
 DEFAULT_METRIC = {"emotion": "ua", "dimensions": "ccc"}
 
 
@@ -62,13 +62,17 @@ def make_boards(
     boards = []
     for (target, *_), members in groups.items():
         by = metric or DEFAULT_METRIC[target]
-        members, shared = _on_shared_ground(members) if together else (members, "")
-        table = leaderboard([own.results for own in members], by)
-        table = rank(table, members, by)
-        of = {str(own.results["run_id"]): own for own in members}
-        order = [of[run] for run in table["run"]]
-        boards.append(Board(target=target, metric=by, table=table, contenders=order, shared=shared))
+        parts = _on_shared_ground(members) if together else [(members, "")]
+        boards += [_board(target, by, part, shared) for part, shared in parts]
     return boards
+
+
+def _board(target: str, metric: str, members: Sequence[Contender], shared: str) -> Board:
+    table = leaderboard([own.results for own in members], metric)
+    table = rank(table, members, metric)
+    of = {str(own.results["run_id"]): own for own in members}
+    order = [of[run] for run in table["run"]]
+    return Board(target=target, metric=metric, table=table, contenders=order, shared=shared)
 
 
 def _board_of(own: Contender, together: bool) -> tuple[Any, ...]:
@@ -81,21 +85,40 @@ def _board_of(own: Contender, together: bool) -> tuple[Any, ...]:
     return target, corpus, labels_told(results), protocol_told(results)
 
 
-def _on_shared_ground(members: Sequence[Contender]) -> tuple[list[Contender], str]:
-    """Runs with their numbers on what all of them tested, and what that is if it is not all."""
-    known = [own for own in members if own.tested is not None]
-    if len(known) < 2:
-        return list(members), ""
-    tested = [own.tested for own in known if own.tested is not None]
-    shared = reduce(lambda one, other: common(one, other)[0], tested[1:], tested[0])
-    whole = all(len(own.ids) == len(shared.ids) and own.labels == shared.labels for own in tested)
-    if whole or not len(shared.ids):
-        return list(members), ""
-    narrowed = [_narrow(own, common(own.tested, shared)[0]) for own in known if own.tested]
-    rest = [own for own in members if own.tested is None]
+def _on_shared_ground(members: Sequence[Contender]) -> list[tuple[list[Contender], str]]:
+    """Runs in groups that share utterances, with their numbers on what all of a group share.
+
+    A run that shares too little with those before it begins a group; runs without predictions stand
+    apart, as their numbers cannot be taken on a part.
+
+    Returns:
+        Each group, and what its runs share if it is not all.
+    """
+    groups: list[tuple[list[Contender], Tested]] = []
+    for own in members:
+        if own.tested is None:
+            continue
+        for number, (group, shared) in enumerate(groups):
+            narrower = common(shared, own.tested)[0]
+            if len(narrower.ids) and len(narrower.labels) >= _FEWEST[own.target]:
+                groups[number] = [*group, own], narrower
+                break
+        else:
+            groups.append(([own], own.tested))
+    found = [_narrowed(group, shared) for group, shared in groups]
+    unknown = [own for own in members if own.tested is None]
+    return [*found, (unknown, "")] if unknown else found
+
+
+def _narrowed(group: list[Contender], shared: Tested) -> tuple[list[Contender], str]:
+    """Runs with their numbers on what they share, and what that is if it is not all."""
+    tested = [own.tested for own in group if own.tested is not None]
+    if all(len(own.ids) == len(shared.ids) and own.labels == shared.labels for own in tested):
+        return group, ""
+    narrowed = [_narrow(own, common(own.tested, shared)[0]) for own in group if own.tested]
     sizes = sorted({len(own.ids) for own in tested}), sorted({len(own.labels) for own in tested})
     utterances, classes = (" or ".join(map(str, own)) for own in sizes)
-    return [*narrowed, *rest], (
+    return narrowed, (
         f"numbers are of what all runs share: {len(shared.ids)} of {utterances} utterances, "
         f"{len(shared.labels)} of {classes} "
         f"{'dimensions' if shared.target == 'dimensions' else 'emotions'}"

@@ -13,14 +13,16 @@ from heads.analysis.leaderboard import (
     corpus_told,
     labels_told,
 )
-from heads.analysis.significance import LEVEL, compare_pair, holm
+from heads.analysis.significance import COMPARED, LEVEL, compare_pair, holm, too_few
 from heads.bootstrap import percentile_intervals
+from heads.dimensional_metrics import DIMENSIONAL_METRICS
+from heads.metrics import METRICS
 from heads.results import target_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from heads.analysis.significance import Paired
+    from heads.analysis.significance import Difference, Paired
     from heads.analysis.tested import Tested
 
 BEST = "best"
@@ -61,13 +63,18 @@ class Contender:
             return "contaminated"
         return "speakers shared" if protocol["speaker_overlap"] else ""
 
+    @property
+    def size(self) -> int:
+        """How many utterances it tested."""
+        return 0 if self.tested is None else len(self.tested.ids)
+
 
 def rank(table: pd.DataFrame, contenders: Sequence[Contender], metric: str) -> pd.DataFrame:
     """A leaderboard with each run compared with the best one, on what both tested.
 
-    The best is the first that no contamination and no shared speakers flatter, if there is any such
-    run. Holm's correction is over all comparisons in the metric that sorts; p-values of other
-    metrics are exploratory, and not corrected.
+    The best is the first that no contamination, no shared speakers and no smaller test set flatter,
+    if there is any such run. Holm's correction is over all comparisons in the metric that sorts;
+    p-values of other metrics are exploratory, and not corrected.
 
     Args:
         table: Of `heads.analysis.leaderboard.leaderboard`, sorted by the metric.
@@ -92,18 +99,22 @@ def rank(table: pd.DataFrame, contenders: Sequence[Contender], metric: str) -> p
         if n == best or best is None:
             rows[n] |= {"verdict": BEST if n == best else UNKNOWN}
             continue
-        pair = _pair(own, order[best])
+        pair = _pair(own, order[best], metric)
         if isinstance(pair, str) or metric not in pair.differences:
-            why = pair if isinstance(pair, str) else f"{metric} is undefined for one of the two"
+            why = pair if isinstance(pair, str) else _untested(metric)
             rows[n] |= {"verdict": UNKNOWN, "compared_on": why}
         else:
             pairs[n] = pair
-    corrected = holm([_p(pair, metric) for pair in pairs.values()])
-    for (n, pair), p_holm in zip(pairs.items(), corrected, strict=True):
-        rows[n] |= _told(pair, metric, p_holm, len(pairs))
+    tests = [pair.differences[metric].test for pair in pairs.values()]
+    corrected = holm([test.p if test else None for test in tests])
+    lacking = too_few(tests)
+    for (n, pair), p_holm, few in zip(pairs.items(), corrected, lacking, strict=True):
+        rows[n] |= {**_told(pair, metric), "p_holm": p_holm}
+        rows[n]["verdict"] = _verdict(pair.differences[metric], metric, p_holm, few)
         rows[n]["compared_with"] = order[best or 0].results["run_id"]
         if rows[n]["verdict"] == BETTER:
-            rows[n]["verdict"] = f"{BETTER} {order[n].flaw or 'not on its own utterances'}"
+            why = order[n].flaw or "on fewer utterances"
+            rows[n]["verdict"] = f"{BETTER} {why}"
     columns = ["rank", "verdict", "compared_with", "difference", "difference_ci95_low",
                "difference_ci95_high", "p", "p_holm", "smallest_p", "compared_on"]  # fmt: skip
     columns += sorted({name for row in rows for name in row} - set(columns))
@@ -117,8 +128,9 @@ def _best(table: pd.DataFrame, order: Sequence[Contender], metric: str) -> int |
         for n, (own, value) in enumerate(zip(order, table[metric], strict=True))
         if own.tested is not None and not pd.isna(value)
     ]
-    clean = [n for n in able if not order[n].flaw]
-    return next(iter(clean or able), None)
+    able = [n for n in able if not order[n].flaw] or able
+    most = max((order[n].size for n in able), default=0)
+    return next((n for n in able if order[n].size == most), None)
 
 
 def _percentile(own: Contender, metric: str) -> dict[str, float | None]:
@@ -130,31 +142,44 @@ def _percentile(own: Contender, metric: str) -> dict[str, float | None]:
     return {f"{metric}_bootstrap_low": low, f"{metric}_bootstrap_high": high}
 
 
-def _pair(own: Contender, best: Contender) -> Paired | str:
+def _pair(own: Contender, best: Contender, metric: str) -> Paired | str:
     if own.tested is None or best.tested is None:
         return own.why
-    return compare_pair(own.tested, best.tested)
+    metrics = dict.fromkeys((metric, *COMPARED[own.target]))
+    return compare_pair(own.tested, best.tested, [name for name in metrics if has_test(name)])
 
 
-def _told(pair: Paired, metric: str, p_holm: float | None, comparisons: int) -> dict[str, Any]:
+def has_test(metric: str) -> bool:
+    """Whether runs can be tested in a metric: one of tallies, which are swapped between runs."""
+    return metric in METRICS or metric.split("_")[0] in DIMENSIONAL_METRICS
+
+
+def _untested(metric: str) -> str:
+    """Why there is no difference of a metric."""
+    if not has_test(metric):
+        return f"there is no paired test of {metric}"
+    return f"{metric} is undefined for one of the two, or they have other votes for truth"
+
+
+def _verdict(found: Difference, metric: str, p_holm: float | None, few: bool) -> str:
+    """What the corrected test says of a run that is compared with the best."""
+    if p_holm is None:
+        return UNKNOWN
+    if p_holm > LEVEL:
+        return FEW if few else ALIKE
+    return WORSE if (found.estimate > 0) == (metric in LOWER_IS_BETTER) else BETTER
+
+
+def _told(pair: Paired, metric: str) -> dict[str, Any]:
     """What a comparison adds to a row."""
     found = pair.differences[metric]
     low, high = found.ci95 or (None, None)
     test = found.test
-    worse = (found.estimate > 0) == (metric in LOWER_IS_BETTER)
-    if test is None or p_holm is None:
-        verdict = UNKNOWN
-    elif p_holm < LEVEL:
-        verdict = WORSE if worse else BETTER
-    else:
-        verdict = FEW if test.smallest_p * comparisons > LEVEL else ALIKE
     return {
-        "verdict": verdict,
         "difference": found.estimate,
         "difference_ci95_low": low,
         "difference_ci95_high": high,
         "p": test and test.p,
-        "p_holm": p_holm,
         "smallest_p": test and test.smallest_p,
         "compared_on": _shared(pair),
         **{
@@ -200,7 +225,7 @@ def speaker_dependency(contenders: Sequence[Contender], metric: str) -> pd.DataF
         for own in apart:
             if _recipe(own.results) != _recipe(dependent.results):
                 continue
-            pair = _pair(dependent, own)
+            pair = _pair(dependent, own, metric)
             if isinstance(pair, str) or metric not in pair.differences:
                 continue
             rows.append(_dependency(dependent, own, pair, metric))
@@ -211,7 +236,7 @@ def speaker_dependency(contenders: Sequence[Contender], metric: str) -> pd.DataF
 
 
 def _dependency(dependent: Contender, own: Contender, pair: Paired, metric: str) -> dict[str, Any]:
-    told = _told(pair, metric, None, 1)
+    told = _told(pair, metric)
     names = "difference", "difference_ci95_low", "difference_ci95_high", "p", "smallest_p"
     one, other = dependent.results, own.results
     return {
@@ -230,7 +255,8 @@ def _dependency(dependent: Contender, own: Contender, pair: Paired, metric: str)
 
 def _recipe(results: Mapping[str, Any]) -> str:
     """What two runs must have in common to differ in nothing but their protocol."""
-    training = {k: x for k, x in results["training"].items() if k not in ("seed", "views")}
+    training = {k: x for k, x in results["training"].items() if k != "seed"}
+    training["views"] = sorted(training.get("views", ()))  # by name: folds differ in number
     cache = {name: results["cache"].get(name) for name in ("key", "layer")}
     head = results["head"]["name"], results["head"].get("config")
     return json.dumps([corpus_told(results), cache, head, training], sort_keys=True)

@@ -171,6 +171,20 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     return corrected
 
 
+def too_few(tests: Sequence[SignFlip | None]) -> list[bool]:
+    """Which comparisons Holm's correction could not have decided, however large the difference.
+
+    Those whose corrected p would stay above the level even if their p were the smallest that so
+    many speakers allow, all other p-values being what they are.
+    """
+    p_values = [test.p if test else None for test in tests]
+    found = []
+    for i, test in enumerate(tests):
+        best = holm([*p_values[:i], test.smallest_p, *p_values[i + 1 :]])[i] if test else None
+        found.append(best is not None and best > LEVEL)
+    return found
+
+
 def _differences(
     first: Tested, second: Tested, metrics: Sequence[str], seed: int
 ) -> dict[str, Difference]:

@@ -13,9 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from embedcache.errors import SerError
-from heads.dimensional_metrics import dimensional_scores, dimensional_tally
+from heads.dimensional_metrics import (
+    dimensional_intervals,
+    dimensional_scores,
+    dimensional_tally,
+)
 from heads.labels import majority
-from heads.metrics import scores, sum_by, tally_by
+from heads.metrics import scores, speaker_interval, sum_by, tally_by
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,6 +75,12 @@ class Tested:
         if self.target == "dimensions":
             return dimensional_scores(tallies, self.labels)
         return scores(tallies, len(self.labels))
+
+    def intervals(self) -> dict[str, tuple[float, float] | None]:
+        """95 % intervals over speakers of all metrics; see `heads.intervals.jackknife`."""
+        if self.target == "dimensions":
+            return dimensional_intervals(self.by_speaker, self.labels)
+        return speaker_interval(self.by_speaker, len(self.labels))
 
     def _tally(self, predictions: Array) -> Array:
         count = len(self.speaker_names)

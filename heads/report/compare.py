@@ -12,7 +12,7 @@ from embedcache.atomic import write_whole
 from embedcache.errors import SerError, UsageError, disk_errors, unknown_name
 from heads.analysis.boards import Board, make_boards
 from heads.analysis.leaderboard import LOWER_IS_BETTER, SHOWN
-from heads.analysis.ranking import speaker_dependency
+from heads.analysis.ranking import has_test, speaker_dependency
 from heads.report.contenders import Chosen, choose_runs, contenders_of
 from heads.report.leaderboard import name_of, render_board, render_dependency, title_of
 from heads.report.tables import render_records, require_format
@@ -60,6 +60,11 @@ class Comparison:
         if self.picture is not None and self.picture.suffix not in PICTURES:
             raise UsageError(
                 f"--picture {self.picture}: give a file that ends in {', '.join(PICTURES)}"
+            )
+        if self.picture is not None and self.metric is not None and not has_test(self.metric):
+            raise UsageError(
+                f"--picture: there is no paired test of {self.metric}; leave --metric out, or give "
+                "one that has a test, such as ua, wa, macro_f1 or kl"
             )
 
 

@@ -11,18 +11,20 @@ import numpy as np
 
 from embedcache.errors import SerError, UsageError
 from heads.analysis.ranking import Contender
+from heads.metrics import confusion_matrix, f1_scores
 from heads.report.tested import read_tested
 from heads.results import find_run, list_runs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+    from typing import Any
 
     from heads.analysis.tested import Tested
     from heads.results import Run
 
 _ROUNDING = 1e-4  # of predictions with seven digits, and of ties between them
-_PROBE = {"emotion": "wa", "dimensions": "rmse"}
+_ROUNDED_BINS = 0.02  # of ECE: a clip whose confidence is rounded over an edge changes its bin
 
 _log = logging.getLogger(__name__)
 
@@ -59,7 +61,7 @@ def choose_runs(chosen: Chosen) -> list[Run]:
         found = [find_run(name, chosen.results_dir) for name in chosen.names]
     else:
         found = list_runs(chosen.results_dir)
-    runs = _once(found)
+    runs = each_once(found)
     left = [run for run in runs if _matches(run, chosen)]
     if left:
         return left
@@ -81,7 +83,7 @@ def choose_runs(chosen: Chosen) -> list[Run]:
     )
 
 
-def _once(runs: Sequence[Run]) -> list[Run]:
+def each_once(runs: Sequence[Run]) -> list[Run]:
     """Each run once: by its folder, and by its id, which is a hash of all that it depends on."""
     found: dict[str, Run] = {}
     for run in runs:
@@ -128,20 +130,45 @@ def _enter(run: Run) -> tuple[Contender | None, str]:
     told = _contradiction(run, tested)
     if told:
         return None, told
-    return Contender(results=run.results, tested=tested, size_bytes=run.model_bytes), ""
+    results = _with_own_intervals(run.results, tested)
+    return Contender(results=results, tested=tested, size_bytes=run.model_bytes), ""
 
 
 def _contradiction(run: Run, tested: Tested) -> str:
     """How predictions contradict `results.json`; empty where they do not."""
-    name = _PROBE[run.target]
-    said = run.results["metrics"][name]["mean"]
-    found = float(np.mean(tested.scores(tested.by_speaker.sum(axis=1))[name]))
-    if said is None or np.isnan(found) or abs(said - found) <= _ROUNDING:
-        return ""
-    return (
-        f"{run.path}: results.json says {name} {said:.4f}, and predictions.csv gives {found:.4f}; "
-        "one of them was edited or half-written; train the head again"
-    )
+    found = tested.scores(tested.by_speaker.sum(axis=1))
+    pairs = [
+        (name, run.results["metrics"][name]["mean"], float(np.mean(found[name])))
+        for name in found
+        if name in run.results["metrics"]
+    ]
+    if run.target == "emotion":
+        confusion = confusion_matrix(tested.by_speaker.sum(axis=1), len(run.labels))
+        for label, f1 in zip(run.labels, f1_scores(confusion).T, strict=True):
+            told = run.results["per_class"].get(label, {}).get("f1")
+            pairs.append((f"F1 of {label}", told, float(np.mean(f1))))
+    for name, said, own in pairs:
+        allowed = _ROUNDED_BINS if name == "ece" else _ROUNDING
+        if said is not None and not np.isnan(own) and abs(said - own) > allowed:
+            return (
+                f"{run.path}: results.json says {name} {said:.4f}, and predictions.csv gives "
+                f"{own:.4f}; one of them was edited or half-written; train the head again"
+            )
+    return ""
+
+
+def _with_own_intervals(results: Mapping[str, Any], tested: Tested) -> dict[str, Any]:
+    """Results with intervals over speakers that are made anew from the predictions.
+
+    So runs of an earlier version have the same ones, and nobody's hand is in them.
+    """
+    if not tested.speakers.all():
+        return dict(results)
+    metrics = dict(results["metrics"])
+    for name, edges in tested.intervals().items():
+        if name in metrics and metrics[name]["mean"] is not None:
+            metrics[name] = metrics[name] | {"ci95": edges}
+    return {**results, "metrics": metrics}
 
 
 def _matches(run: Run, chosen: Chosen) -> bool:

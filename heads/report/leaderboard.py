@@ -115,10 +115,11 @@ def _caption(board: Board) -> str:
     few = board.table["verdict"].eq(FEW)
     if few.any():
         smallest = float(board.table.loc[few, "smallest_p"].max())
-        lines.append(
-            f"{FEW}: with so few, p cannot be less than {smallest:.2g}, and {LEVEL:g} is shared "
-            f"out over {int(board.table['p'].notna().sum())} comparisons; name fewer runs"
-        )
+        told = f"{FEW}: with so few, p cannot be less than {smallest:.2g}"
+        comparisons = int(board.table["p"].notna().sum())
+        if smallest <= LEVEL:
+            told += f", and {LEVEL:g} is shared out over {comparisons} comparisons; name fewer runs"
+        lines.append(told)
     if board.shared:
         lines.append(board.shared)
     return "\n".join(filter(None, lines))

@@ -16,7 +16,7 @@ from heads.analysis.boards import DEFAULT_METRIC, make_boards
 from heads.analysis.leaderboard import corpus_told
 from heads.analysis.projection import require_method
 from heads.analysis.ranking import BEST, speaker_dependency
-from heads.report.contenders import contenders_of
+from heads.report.contenders import contenders_of, each_once
 from heads.report.records import Making, record_of
 from heads.report.sections.ambiguity import ambiguity_section
 from heads.report.sections.bias import bias_section
@@ -81,6 +81,7 @@ def report(runs: Sequence[Run], out: Path, method: str = "t-sne", quick: bool = 
     """
     if not runs:
         raise UsageError("there is no run to report on; make one with `ser train-head`")
+    runs = each_once(runs)
     require_page_place(out)
     require_method(method)
     return write_page(out, page(_gather(runs, out.absolute().parent, method, quick)))

@@ -27,18 +27,27 @@ def runs():
         as_contender("official", third, protocol="official"),
         as_contender("random", third, protocol="random", overlap=10),
         as_contender("elsewhere", third, corpus="else"),
+        as_contender("nobody", third, overlap=None, protocol="nobody"),
         as_contender("merged", other, training__rename={"class1": "class0"}),
     ]
 
 
 def test_corpora_labels_and_protocols_stand_apart(runs):
-    assert boards_of(runs) == [["a", "b"], ["elsewhere"], ["merged"], ["official"], ["random"]]
+    assert boards_of(runs) == [
+        ["a", "b"],
+        ["elsewhere"],
+        ["merged"],
+        ["nobody"],
+        ["official"],
+        ["random"],
+    ]
 
 
 def test_together_only_corpora_and_shared_speakers_stand_apart(runs):
     assert boards_of(runs, together=True) == [
         ["a", "b", "merged", "official"],
         ["elsewhere"],
+        ["nobody"],
         ["random"],
     ]
 
@@ -68,9 +77,26 @@ def test_together_numbers_are_of_what_all_share():
 def test_runs_that_share_nothing_keep_their_numbers():
     one, other = family(0.1, runs=2)
     moved = replace(other, ids=np.char.add(other.ids, "x"))
-    (board,) = make_boards([as_contender("a", one), as_contender("b", moved)], None, together=True)
-    assert board.shared == ""
-    assert set(board.table["verdict"]) == {"best", "not compared"}
+    known = [as_contender("a", one), as_contender("b", moved)]
+    assert boards_of(known, together=True) == [["a"], ["b"]]
+    third = as_contender("c", one.rows(np.arange(20)))
+    boards = make_boards([*known, third], None, together=True)
+    assert sorted(sorted(board.table["run"]) for board in boards) == [["a", "c"], ["b"]]
+    assert [board.shared != "" for board in boards] == [True, False]
+
+
+def test_one_class_in_common_is_nothing_to_compare():
+    one, other = family(0.1, runs=2)
+    elsewhere = replace(other, labels=("class0", "x", "y"))
+    runs = [as_contender("a", one), as_contender("b", elsewhere)]
+    assert boards_of(runs, together=True) == [["a"], ["b"]]
+
+
+def test_numbers_of_another_ground_do_not_stand_beside_those_of_shared_ground():
+    one, other, third = family(0.1)
+    runs = [as_contender("a", one), as_contender("b", other.rows(np.arange(20)))]
+    runs.append(replace(as_contender("c", third), tested=None, why="no predictions"))
+    assert boards_of(runs, together=True) == [["a", "b"], ["c"]]
 
 
 def test_the_contenders_stand_in_the_order_of_the_table(runs):

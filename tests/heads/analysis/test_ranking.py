@@ -90,6 +90,41 @@ def test_what_cannot_be_compared_keeps_its_numbers(change, why):
     assert table.loc["b", "ua"] == other.results["metrics"]["ua"]["mean"]
 
 
+def test_a_run_on_fewer_utterances_is_never_the_best():
+    ahead, behind = family(0.3, runs=2, clips=20)
+    easy = ahead.rows(ahead.predictions[0].argmax(axis=1) == ahead.targets.argmax(axis=1))
+    table = ranked([as_contender("easy", easy), as_contender("whole", behind)])
+    assert table.index.tolist() == ["easy", "whole"]
+    assert table.loc["whole", "verdict"] == BEST
+    assert table.loc["easy", "verdict"] == "better, but on fewer utterances"
+
+
+@pytest.mark.parametrize("metric", ["weighted_f1", "micro_f1"])
+def test_every_metric_of_tallies_is_tested(metric):
+    ahead, behind = family(0.3, runs=2, clips=20)
+    table = ranked([as_contender("a", ahead), as_contender("b", behind)], metric)
+    assert table.loc["b", "verdict"] == WORSE
+
+
+def test_metrics_without_a_test_say_so():
+    one, other = family(0.3, runs=2)
+    table = ranked([as_contender("a", one), as_contender("b", other)], "js")
+    assert set(table["verdict"]) == {BEST, UNKNOWN}
+    assert table["compared_on"].dropna().tolist() == ["there is no paired test of js"]
+
+
+def test_few_speakers_of_one_run_are_judged_by_what_the_others_leave_them():
+    """Corrected by Holm, the second p counts once, where the first is below the level."""
+    best, clear, third = family(0.3, clips=40)
+    few = third.rows(np.isin(third.speakers, third.speaker_names[:6]))
+    table = ranked(
+        [as_contender("best", best), as_contender("clear", clear), as_contender("few", few)]
+    )
+    assert table.loc["few", "smallest_p"] == 2.0**-5
+    assert table.loc["few", "verdict"] == WORSE
+    assert table.loc["few", "p_holm"] == 2.0**-5
+
+
 def test_no_run_with_predictions_is_no_best():
     own = replace(as_contender("a", family(0.1)[0]), tested=None)
     assert ranked([own])["verdict"].tolist() == [UNKNOWN]
@@ -116,6 +151,9 @@ def test_what_shared_speakers_add_is_a_row_of_its_own():
         as_contender("apart", behind, protocol="speaker"),
         as_contender("other head", behind, head="mha"),
         as_contender("other settings", behind, training__lr=0.2),
+        as_contender("other loss", behind, training__loss="focal"),
+        as_contender("other weights", behind, training__class_weights="balanced"),
+        as_contender("views", behind, training__views={"noise=20": 5}),
     ]
     table = speaker_dependency(runs, "ua")
     assert table[["run", "compared_with"]].to_numpy().tolist() == [["shared", "apart"]]

@@ -48,6 +48,8 @@ def write_records(run):
 
 
 @pytest.fixture(scope="session")
-def page_file(report_runs):
-    """A page over both runs."""
-    return report(report_runs, report_runs[0].path.parent / "report.html")
+def page_file(report_runs, tmp_path_factory):
+    """A page over both runs, beside copies of them: it writes into their folders."""
+    folder = tmp_path_factory.mktemp("page")
+    copies = [shutil.copytree(run.path, folder / run.id) for run in report_runs]
+    return report([Run(path) for path in copies], folder / "report.html", quick=True)

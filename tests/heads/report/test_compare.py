@@ -12,6 +12,8 @@ import pytest
 
 from embedcache.errors import SerError, UsageError
 from heads.analysis.boards import make_boards
+from heads.analysis.significance import COMPARED
+from heads.metrics import METRICS
 from heads.report.compare import Comparison, compare, render
 from heads.report.contenders import Chosen
 from heads.report.tables import percent
@@ -135,8 +137,11 @@ def test_verdicts_stand_beside_the_numbers():
 def test_too_few_speakers_say_how_many_comparisons_they_bear():
     runs = [as_contender(n, own) for n, own in zip("ab", family(0.1, (2, 2), 2), strict=True)]
     text = render(make_boards(runs, None), [], "table")
-    assert "too few speakers: with so few, p cannot be less than 0.12, and 0.05 is" in text
-    assert "over 1 comparisons; name fewer runs" in text
+    assert "too few speakers: with so few, p cannot be less than 0.12\n" in text
+    design = family(0.0, (3, 3), 4, clips=40)
+    runs = [as_contender(n, own) for n, own in zip("abcd", design, strict=True)]
+    text = render(make_boards(runs, None), [], "table")
+    assert "p cannot be less than 0.031, and 0.05 is shared out over 3 comparisons" in text
 
 
 def test_settings_stand_beside_the_head_where_rows_would_look_alike():
@@ -247,12 +252,38 @@ def test_an_empty_folder_says_how_to_fill_it(tmp_path):
         told(tmp_path)
 
 
-def edit(run, number):
-    """Give another accuracy than the predictions have."""
+def edit(run, number, *place):
+    """Give another number than the predictions have."""
     file = run / "results.json"
     results = json.loads(file.read_text())
-    results["metrics"]["wa"]["mean"] = number
+    part = results
+    for key in place[:-1] or ("metrics", "wa"):
+        part = part[key]
+    part[place[-1] if place else "mean"] = number
     file.write_text(json.dumps(results))
+
+
+PLACES = [("metrics", name, "mean") for name in (*COMPARED["emotion"], *METRICS)]
+
+
+@pytest.mark.parametrize("place", [*dict.fromkeys(PLACES), ("per_class", "sad", "f1")])
+def test_no_number_of_a_board_can_be_edited(folder, soft_run, place):
+    edit(folder / soft_run.name, 0.99, *place)
+    with pytest.raises(SerError, match="results.json says .* 0.9900, and predictions.csv gives"):
+        told(folder, soft_run.name)
+
+
+def test_intervals_are_made_anew_from_the_predictions(folder, hard_run):
+    whole = told(folder, hard_run.name)
+    edit(folder / hard_run.name, [0.98, 1.0], "metrics", "ua", "ci95")
+    assert told(folder, hard_run.name) == whole
+
+
+def test_the_same_run_in_two_folders_is_one(folder, hard_run, results_dir, caplog):
+    with caplog.at_level(logging.WARNING):
+        rows = json.loads(told(folder, str(folder / hard_run.name), str(hard_run), form="json"))
+    assert [row["run"] for row in rows] == [hard_run.name]
+    assert "is the same run as" in caplog.text
 
 
 def test_an_edited_run_is_left_out_and_an_error_where_it_is_named(
@@ -309,6 +340,8 @@ def edit_id(run, name):
 def test_a_picture_needs_two_runs_and_a_known_suffix(results_dir, both, tmp_path):
     with pytest.raises(UsageError, match="no two of these runs stand on one leaderboard"):
         told(results_dir, picture=tmp_path / "x.png")
+    with pytest.raises(UsageError, match="--picture: there is no paired test of js; leave"):
+        told(results_dir, picture=tmp_path / "x.png", metric="js")
     with pytest.raises(UsageError, match="give a file that ends in .png, .svg, .pdf"):
         told(results_dir, picture=tmp_path / "x.txt")
     assert not list(tmp_path.iterdir())

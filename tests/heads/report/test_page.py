@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import resource
@@ -16,6 +17,8 @@ from heads.report import page as page_module
 from heads.report.page import bias_page, report
 from heads.results import Run
 from tests.heads.report.hostile import edit, write_hostile
+
+RECORDS = ("bias", "ambiguity", "probes", "projection")
 
 
 @pytest.fixture
@@ -43,27 +46,68 @@ def test_everything_that_is_there_has_a_section(page_file, report_runs):
     text = read(page_file)
     assert sections(text) == [
         "about", "leaderboard", "provenance", "runs", "bias", "ambiguity", "probes", "projection",
-        "gone",
     ]  # fmt: skip
     for run in report_runs:
         assert f'<p class="id">{run.id}</p>' in text
-    assert set(missing(text)) == {"bias", "ambiguity", "map of the clips"}
-    assert missing(text)["bias"] == (
-        "mlp, random, 3 soft",
-        "there is no bias.json in its folder; `ser bias RUN` writes it",
-    )
+    assert set(missing(text)) == {"map of the clips"}
+
+
+def test_what_is_missing_of_few_runs_is_made_and_kept(copied, tmp_path):
+    assert not any(copied[1].read_report(name) for name in RECORDS)
+    first = read(report(copied[1:], tmp_path / "page.html"))
+    assert sections(first)[-4:] == ["bias", "ambiguity", "probes", "projection"]
+    kept = {name: Run(copied[1].path).read_report(name) for name in RECORDS}
+    assert all(kept.values())
+    assert kept["bias"]["groups"].keys() == {"gender", "age", "speaker"}
+    report(copied[1:], tmp_path / "again.html")
+    assert {name: Run(copied[1].path).read_report(name) for name in RECORDS} == kept
+
+
+def test_of_many_runs_only_the_best_are_looked_at_closely(copied, tmp_path):
+    runs = [copied[0]]
+    for number in range(4):  # the same predictions: the first of the board is its best
+        folder = tmp_path / f"copy{number}"
+        shutil.copytree(copied[1].path, folder)
+        file = folder / "results.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"run_id": f"copy{number}"}))
+        runs.append(Run(folder))
+    text = read(report(runs, tmp_path / "page.html", quick=True))
+    there = [run.id for run in runs if run.read_report("bias")]
+    assert there == [copied[0].id, "copy0"]
+    why = "there is no bias.json in its folder; `ser bias RUN` writes it"
+    assert missing(text)["bias"][1] == why
+
+
+def test_a_quick_page_takes_nothing_from_the_cache(copied, tmp_path):
+    text = read(report(copied[1:], tmp_path / "page.html", quick=True))
+    assert copied[1].read_report("probes") is None
+    assert set(missing(text)) == {"probes", "map of the clips"}
+
+
+def test_a_cache_that_is_gone_costs_its_sections_and_says_so(copied, tmp_path):
+    file = copied[1].path / "results.json"
+    results = json.loads(file.read_text())
+    results["cache"]["path"] = str(tmp_path / "gone")
+    file.write_text(json.dumps(results))
+    text = read(report([Run(copied[1].path)], tmp_path / "page.html"))
+    assert "gone" in missing(text)["probes"][1]
+    assert sections(text)[-3:] == ["bias", "ambiguity", "gone"]
+
+
+def test_a_method_that_is_not_there_is_refused_before_any_work(copied, tmp_path):
+    with pytest.raises(UsageError, match="unknown --project 'tsne': did you mean 't-sne'"):
+        report(copied, tmp_path / "page.html", "tsne")
 
 
 def test_one_run_without_records_is_a_page(copied, tmp_path):
-    text = read(report(copied[1:], tmp_path / "page.html"))
-    assert sections(text) == ["about", "leaderboard", "provenance", "runs", "gone"]
+    text = read(report(copied[1:], tmp_path / "page.html", quick=True))
     assert "<title>mlp on manifest:planted</title>" in text
     assert '<span class="badge grave">speakers shared</span>' in text
 
 
 def test_the_page_needs_nothing_but_itself(page_file):
     text = read(page_file)
-    assert not re.findall(r'(?:src|href)="(?!#)[^"]+"', text)
+    assert not re.findall(r'(?:src|href)="(?!#|data:)[^"]+"', text)
     assert "@import" not in text
     assert not re.findall(r"url\((?!#)", text)
     assert "http" not in re.sub(r"http-equiv|http://www.w3.org/2000/svg", "", text)
