@@ -46,6 +46,7 @@ def test_everything_that_is_there_has_a_section(page_file, report_runs):
     text = read(page_file)
     assert sections(text) == [
         "about", "leaderboard", "provenance", "runs", "bias", "ambiguity", "probes", "projection",
+        "gone",
     ]  # fmt: skip
     for run in report_runs:
         assert f'<p class="id">{run.id}</p>' in text
