@@ -43,7 +43,7 @@ def demo(folder: Path) -> str:
     chosen = Chosen(names=[str(run) for run in runs], results_dir=results_dir)
     board = compare(Comparison(chosen=chosen))
     best = _best(runs)
-    _, table = explain(best, ("gender",))
+    _, table = explain(best, ("gender",), top=3)
     return "\n\n".join((_WARNING, board, f"Bias of {table}", _next_steps(folder, best)))
 
 
@@ -63,11 +63,12 @@ def _next_steps(folder: Path, best: Run) -> str:
   {folder / "corpus"}   wav files, annotations.csv, planted.json (the effects to be found)
   {folder / "cache"}    frames, encoded once
   {best.path}
-      results.json, predictions.csv, confusion_matrix.png, training_history.png, bias.json
+      results.json, predictions.csv, confusion_matrix.png, training_history.png, bias.html
 
 Next, with your own clips (one folder per emotion, such as clips/angry/*.wav) and a trained encoder:
   ser extract --corpus folder:mine --root clips --encoder facebook/wav2vec2-base
   ser train-head --corpus folder:mine --head mlp,attention,mha --protocol random
   ser compare --corpus folder:mine
+  ser report
 Speakers in sub-folders (clips/angry/anna/*.wav) or in a manifest allow speaker-disjoint folds, the
 default protocol, and `ser bias`. Without a network leave --encoder out. `ser --help` lists all."""

@@ -10,6 +10,7 @@ results/<run-id>/results.json          configuration, provenance, protocol, metr
                  tensorboard/          fold0.seed0/ and so on, where it was asked for
                  bias.json, ambiguity.json, bias.html   written by `ser bias`
                  probes.json           written by `ser probe`; with --project also projection.json
+                 pictures/             written by `ser pictures`
                  recipe.json           written by `ser run`: what the recipe asked for
 """
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from heads.analysis.tested import Tested
     from heads.results import Run
 
-TOP = 20
+TOP = 10
 _PARTS = ("agreement", "ambiguous", "label_agreement", "by_entropy", "trends", "tau", "held_out",
           "disagreements")  # fmt: skip
 _ROUNDING = 1e-5  # of shares that are written with seven digits

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from heads.analysis.gaps import GapConfig
 from heads.analysis.groups import Minimum
-from heads.report.ambiguity import ambiguity
+from heads.report.ambiguity import TOP, ambiguity
 from heads.report.bias import bias
 from heads.report.page import bias_page
 
@@ -23,7 +23,11 @@ _log = logging.getLogger(__name__)
 
 
 def explain(
-    run: Run, by: Sequence[str], minimum: Minimum = _MINIMUM, config: GapConfig = _GAPS
+    run: Run,
+    by: Sequence[str],
+    minimum: Minimum = _MINIMUM,
+    config: GapConfig = _GAPS,
+    top: int = TOP,
 ) -> tuple[dict[str, Any], str]:
     """Bias and ambiguity of a run; writes bias.json, ambiguity.json and bias.html into its folder.
 
@@ -32,6 +36,7 @@ def explain(
         by: Columns, as for `heads.report.bias.bias`.
         minimum: How large a group must be to be compared.
         config: How gaps are looked at.
+        top: How many clips each list of clips holds at most.
 
     Returns:
         The record of `bias.json` with that of `ambiguity.json` under `ambiguity`, and both as text.
@@ -41,7 +46,7 @@ def explain(
         SerError: The run is damaged, or the disk refused.
     """
     found, gaps_told = bias(run, by, minimum, config)
-    unclear, votes_told = ambiguity(run)
+    unclear, votes_told = ambiguity(run, top)
     paths = [
         run.write_report("bias", found),
         run.write_report("ambiguity", unclear),
