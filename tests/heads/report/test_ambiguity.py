@@ -148,7 +148,7 @@ def test_flipped_labels_are_suspected(edited):
         return table
 
     run = edit_predictions(edited, change)
-    record, text = ambiguity(run)
+    record, text = ambiguity(run, 20)
     found = record["label_errors"]
     assert found["suspected"] == 12
     assert {clip["id"] for clip in found["ranked"]} == set(sorted(run.utterances)[::8])
