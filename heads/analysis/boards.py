@@ -119,7 +119,8 @@ def _narrowed(group: list[Contender], shared: Tested) -> tuple[list[Contender], 
     sizes = sorted({len(own.ids) for own in tested}), sorted({len(own.labels) for own in tested})
     utterances, classes = (" or ".join(map(str, own)) for own in sizes)
     return narrowed, (
-        f"numbers are of what all runs share: {len(shared.ids)} of {utterances} utterances, "
+        f"numbers are of what all runs share: {len(shared.ids)} of {utterances} utterances, those "
+        f"with the same truth in all, and "
         f"{len(shared.labels)} of {classes} "
         f"{'dimensions' if shared.target == 'dimensions' else 'emotions'}"
     )

@@ -63,6 +63,11 @@ class Contender:
             return "contaminated"
         return "speakers shared" if protocol["speaker_overlap"] else ""
 
+    def has(self, metric: str) -> bool:
+        """Whether a metric is defined: tau is against votes, and hard labels have none."""
+        found = self.results["metrics"].get(metric)
+        return found is not None and found["mean"] is not None
+
     @property
     def size(self) -> int:
         """How many utterances it tested."""
@@ -98,6 +103,8 @@ def rank(table: pd.DataFrame, contenders: Sequence[Contender], metric: str) -> p
     for n, own in enumerate(order):
         if n == best or best is None:
             rows[n] |= {"verdict": BEST if n == best else UNKNOWN}
+            if best is None:
+                rows[n]["compared_on"] = own.why or f"no run of this board has {metric}"
             continue
         pair = _pair(own, order[best], metric)
         if isinstance(pair, str) or metric not in pair.differences:
@@ -136,7 +143,7 @@ def _best(table: pd.DataFrame, order: Sequence[Contender], metric: str) -> int |
 def _percentile(own: Contender, metric: str) -> dict[str, float | None]:
     """The percentile bootstrap's interval of a run."""
     low, high = None, None
-    if own.tested is not None and own.tested.speakers.all():
+    if own.tested is not None and own.tested.speakers.all() and own.has(metric):
         found = percentile_intervals(own.tested.by_speaker, own.tested.scores)
         low, high = found.get(metric) or (None, None)
     return {f"{metric}_bootstrap_low": low, f"{metric}_bootstrap_high": high}
@@ -145,8 +152,12 @@ def _percentile(own: Contender, metric: str) -> dict[str, float | None]:
 def _pair(own: Contender, best: Contender, metric: str) -> Paired | str:
     if own.tested is None or best.tested is None:
         return own.why
-    metrics = dict.fromkeys((metric, *COMPARED[own.target]))
-    return compare_pair(own.tested, best.tested, [name for name in metrics if has_test(name)])
+    metrics = [
+        name
+        for name in dict.fromkeys((metric, *COMPARED[own.target]))
+        if has_test(name) and own.has(name) and best.has(name)
+    ]
+    return compare_pair(own.tested, best.tested, metrics)
 
 
 def has_test(metric: str) -> bool:

@@ -106,8 +106,8 @@ def _is_clear(gap: Mapping[str, Any]) -> bool:
 def _told(gap: Mapping[str, Any]) -> str:
     """A gap in words, which stand above its mark."""
     who = f"{plain(gap['a'], 18)} {MINUS} {plain(gap['b'], 18)}"
-    text = f"{plain(metric_told(gap['metric']), 34)}, {who}:  {100 * gap['gap']:+.1f}"
-    return text.replace("-", MINUS) if gap["gap"] < 0 else text
+    points = f"{100 * gap['gap']:+.1f}".replace("-", MINUS)
+    return f"{plain(metric_told(gap['metric']), 34)}, {who}:  {points}"
 
 
 def _reach(gaps: Sequence[Mapping[str, Any]]) -> float:

@@ -149,7 +149,11 @@ def _contradiction(run: Run, tested: Tested) -> str:
             pairs.append((f"F1 of {label}", told, float(np.mean(f1))))
     for name, said, own in pairs:
         allowed = _ROUNDED_BINS if name == "ece" else _ROUNDING
-        if said is not None and not np.isnan(own) and abs(said - own) > allowed:
+        if said is not None and not isinstance(said, int | float):
+            return (
+                f"{run.path}: results.json says {name} {said!r}, which is no number; it was edited"
+            )
+        if said is not None and not abs(said - own) <= allowed:
             return (
                 f"{run.path}: results.json says {name} {said:.4f}, and predictions.csv gives "
                 f"{own:.4f}; one of them was edited or half-written; train the head again"

@@ -12,6 +12,7 @@ import numpy as np
 from embedcache.atomic import write_whole
 from embedcache.errors import SerError, UsageError, disk_errors, unknown_name
 from heads.analysis.leaderboard import about_run
+from heads.analysis.projection import require_method
 from heads.group_columns import group_of
 from heads.plots import to_bytes
 from heads.plots.agreement import plot_agreement
@@ -26,6 +27,7 @@ from heads.plots.projection import plot_projection
 from heads.plots.speakers import plot_speakers
 from heads.plots.tau import plot_tau
 from heads.report.records import Making, record_of
+from heads.report.sections.bias import drawn_gaps
 from heads.report.tested import read_tested
 
 if TYPE_CHECKING:
@@ -66,6 +68,7 @@ class Pictures:
                 raise unknown_name("--only", name, _DRAWN)
         if self.form not in FORMS:
             raise unknown_name("--format", self.form, FORMS)
+        require_method(self.method)
 
 
 def write_pictures(run: Run, asked: Pictures) -> list[Path]:
@@ -148,7 +151,10 @@ def _gaps(run: Run, asked: Pictures, title: str) -> Figure:
     gaps = [gap for gap in record["gaps"] if gap["ci95"] is not None]
     if not gaps:
         raise UsageError("bias.json holds no gap with an interval")
-    return plot_gaps(gaps, title)
+    first = gaps[0]["by"]
+    _, drawn = drawn_gaps([gap for gap in gaps if gap["by"] == first])
+    legend = "orange: the interval leaves out zero; grey ticks: the smallest gap to be seen"
+    return plot_gaps(drawn, f"{title}\nby {first}; {legend}")
 
 
 def _agreement(run: Run, asked: Pictures, title: str) -> Figure:

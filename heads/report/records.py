@@ -53,6 +53,8 @@ def record_of(run: Run, name: str, making: Making) -> tuple[dict[str, Any] | Non
     """
     try:
         record = run.read_report(name)
+        if record is not None and record.get("run_id") != run.id:
+            return None, f"{name}.json in its folder is of another run; {_REMEDY[name]}"
         if record is not None:
             return record, ""
         if run.id not in making.runs or (making.quick and name in _LONG):

@@ -90,10 +90,7 @@ def _forests(gaps: Sequence[Mapping[str, Any]], named: Named) -> list[Picture]:
     pictures = []
     for number, by in enumerate(dict.fromkeys(gap["by"] for gap in gaps)):
         own = [gap for gap in gaps if gap["by"] == by and gap["gap"] is not None]
-        asked = [gap for gap in own if not gap.get("exploratory")][:_DRAWN]
-        rest = [gap for gap in own if gap.get("exploratory")]
-        largest = sorted(rest, key=lambda gap: -abs(gap["gap"]))[: max(_DRAWN - len(asked), 0)]
-        drawn = asked + largest
+        asked, drawn = drawn_gaps(own)
         if not drawn:
             continue
         pictures.append(
@@ -106,6 +103,16 @@ def _forests(gaps: Sequence[Mapping[str, Any]], named: Named) -> list[Picture]:
             )
         )
     return pictures
+
+
+def drawn_gaps(
+    gaps: Sequence[Mapping[str, Any]],
+) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
+    """The gaps of a column that were asked about, and with them the largest exploratory ones."""
+    asked = [gap for gap in gaps if not gap.get("exploratory")][:_DRAWN]
+    rest = [gap for gap in gaps if gap.get("exploratory")]
+    largest = sorted(rest, key=lambda gap: -abs(gap["gap"]))[: max(_DRAWN - len(asked), 0)]
+    return asked, asked + largest
 
 
 def _legend(drawn: Sequence[Mapping[str, Any]], left: int) -> str:

@@ -69,7 +69,7 @@ def test_together_numbers_are_of_what_all_share():
         expected = own.scores(own.by_speaker.sum(axis=1))["ua"].mean()
         assert table.loc[name, "ua"] == pytest.approx(expected)
     assert f"{len(a.ids)} of {known.sum()} or {len(one.ids)} utterances" in board.shared
-    assert "2 of 2 or 3 emotions" in board.shared
+    assert "and 2 of 2 or 3 emotions" in board.shared
     difference = table["difference"].dropna().iloc[0]
     assert abs(difference) == pytest.approx(abs(table.loc["a", "ua"] - table.loc["b", "ua"]))
 
