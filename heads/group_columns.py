@@ -83,6 +83,9 @@ def values_of(
 ) -> list[str | None]:
     """The group of each utterance: [N]; None where it has no value in a part.
 
+    In an intersection a plus that stands in a value is written with a backslash before it, so that
+    `a+b` with `c` and `a` with `b+c` are two groups.
+
     Args:
         utterances: The N utterances.
         column: A column or an intersection; ages are in bands of ten years.
@@ -93,8 +96,16 @@ def values_of(
     for utterance in utterances:
         values = [group_of(utterance, part) for part in parts]
         known = [value for value in values if value is not None]
-        found.append(BETWEEN.join(known) if len(known) == len(values) else None)
+        if len(known) < len(values):
+            found.append(None)
+        else:
+            found.append(known[0] if len(known) == 1 else BETWEEN.join(map(_escaped, known)))
     return found
+
+
+def _escaped(value: str) -> str:
+    r"""A value whose pluses are told from those between values: `a+b` is `a\+b`."""
+    return value.replace("\\", "\\\\").replace(BETWEEN, f"\\{BETWEEN}")
 
 
 def groups_by(utterances: Sequence[Utterance], asked: str, option: str) -> list[str | None]:

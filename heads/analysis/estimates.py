@@ -29,13 +29,13 @@ class Estimates:
         names: Of the M scores.
         values: [M], NaN where undefined.
         without: [M, G].
-        effective: How many speakers with equally many clips would tell as much.
+        effective: [M], how many speakers who weigh alike would tell as much of each score.
     """
 
     names: tuple[str, ...]
     values: Array
     without: Array
-    effective: float
+    effective: Array
 
     @property
     def logarithms(self) -> Estimates:
@@ -84,26 +84,27 @@ class Contrast:
         return np.asarray(2 * stats.t.sf(np.abs(self.values) / self.error, self.freedom))
 
 
-def estimate(group: Array, score: Score, clips: Array) -> Estimates:
+def estimate(group: Array, score: Score, clips: Array | Mapping[str, Array]) -> Estimates:
     """Scores of a group of speakers, whole and without each speaker.
 
     Args:
         group: [G, K], tallies of each speaker.
         score: Summed tallies [..., K] to scores [...] by name.
-        clips: [G], of each speaker.
+        clips: [G], of each speaker; or by name of score [G], how much of it rests on each.
     """
     whole = group.sum(axis=0)
     found, without = score(whole), score(whole - group)
+    weights = clips if isinstance(clips, Mapping) else dict.fromkeys(found, clips)
     return Estimates(
         names=tuple(found),
         values=np.array(list(found.values())),
         without=np.array(list(without.values())),
-        effective=effective_speakers(clips),
+        effective=np.array([effective_speakers(weights[name]) for name in found]),
     )
 
 
 def contrast_with_zero(own: Estimates) -> Contrast:
-    """The scores of one group by themselves, with G - 1 degrees of freedom."""
+    """The scores of one group by themselves."""
     nothing = Estimates(
         names=own.names,
         values=np.zeros_like(own.values),
@@ -119,8 +120,9 @@ def contrast(first: Estimates, second: Estimates, crossed: bool) -> Contrast:
     Of groups that share no speaker, sqrt(u + v) with u, v their jackknife variances, and Welch and
     Satterthwaite's degrees of freedom (u + v)^2 / (u^2 / (n - 1) + v^2 / (m - 1)), with n and m the
     effective numbers of speakers. Where they are crossed with speakers, each speaker is left out of
-    both at once, with n - 1 degrees of freedom.
-    Speakers who do not differ at all tell nothing of how far others would: there is no error.
+    both at once, with the smaller of n - 1 and m - 1 degrees of freedom.
+    Speakers who do not differ at all tell nothing of how far others would: there is no error, also
+    where two runs are the same.
 
     Args:
         first: A group.
@@ -128,22 +130,23 @@ def contrast(first: Estimates, second: Estimates, crossed: bool) -> Contrast:
         crossed: Whether they are.
     """
     values = first.values - second.values
+    effective = np.minimum(first.effective, second.effective)
     if crossed:
         paired = Estimates(
             names=first.names,
             values=values,
             without=first.without - second.without,
-            effective=min(first.effective, second.effective),
+            effective=effective,
         )
         variance = paired.variance
-        freedom = np.full_like(variance, paired.effective - 1)
+        freedom = effective - 1
     else:
         u, v = first.variance, second.variance
         variance = u + v
         with np.errstate(divide="ignore", invalid="ignore"):
             weight = u**2 / (first.effective - 1) + v**2 / (second.effective - 1)
             freedom = variance**2 / weight
-    there = (np.sqrt(variance) > _ROUNDING) & (min(first.effective, second.effective) >= FEWEST)
+    there = (np.sqrt(variance) > _ROUNDING) & (effective >= FEWEST)
     return Contrast(
         names=first.names,
         values=values,

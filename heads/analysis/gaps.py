@@ -15,12 +15,11 @@ import numpy.typing as npt
 
 from embedcache.errors import UsageError, unknown_name
 from heads.analysis.estimates import Contrast, contrast, edges, estimate, number
-from heads.analysis.exchange import within_speaker_test
+from heads.analysis.gap_tests import gap_tests
 from heads.analysis.groups import large_enough
-from heads.analysis.permutation import permutation_test
-from heads.analysis.power import LEVEL, smallest_detectable
-from heads.analysis.rates import SUMS, WHOLE, clips_of, compared_rates, family_of
-from heads.analysis.significance import SignFlip, holm
+from heads.analysis.power import attainable_level, smallest_detectable
+from heads.analysis.rates import WHOLE, compared_rates, family_of, speaker_weights
+from heads.analysis.significance import LEVEL, holm, too_few
 from heads.bootstrap import Bootstrap, bootstrap_gaps
 
 if TYPE_CHECKING:
@@ -64,7 +63,8 @@ def group_gaps(
     """Gaps a - b of every compared rate between each two groups that are large enough.
 
     Of single speakers, only the gap between the best and the worst is given, without interval and
-    p: they were chosen by looking. They are not corrected yet: see `corrected`.
+    p: they were chosen by looking. They are not corrected yet, and without `p_holm`, `too_few` and
+    `smallest_detectable`: see `corrected`.
 
     Args:
         grouping: The groups.
@@ -85,11 +85,9 @@ def group_gaps(
 def pair_gaps(grouping: Grouping, a: str, b: str, config: GapConfig) -> list[dict[str, Any]]:
     """The gaps between two groups: a record for each compared rate.
 
-    The interval is Welch's over jackknife errors. p comes from permuting the groups over speakers,
-    or from Welch's t where that is larger: permutations alone find gaps that are not there where a
-    small group spreads much farther (docs/statistics.md). Where speakers stand in both groups, the
-    jackknife leaves each out of both at once, and p comes from exchanging within speakers where
-    that is valid. Ratios have the same interval on their logarithms.
+    The interval is Welch's over jackknife errors, p that of `gap_tests`. Where speakers stand in
+    both groups, the jackknife leaves each out of both at once. Ratios have the same interval on
+    their logarithms.
     """
     first, second, crossed = grouping.pair(a, b)
     labels = grouping.labels
@@ -97,10 +95,10 @@ def pair_gaps(grouping: Grouping, a: str, b: str, config: GapConfig) -> list[dic
     def score(tallies: Array) -> dict[str, Array]:
         return compared_rates(tallies, labels)
 
-    x, y = (estimate(own, score, clips_of(own, len(labels))) for own in (first, second))
+    x, y = (estimate(own, score, speaker_weights(own, labels)) for own in (first, second))
     gaps = contrast(x, y, bool(crossed))
     logs = contrast(x.logarithms, y.logarithms, bool(crossed))
-    p = _p_values(grouping, a, b, gaps, config.seed)
+    p = gap_tests((first, second, crossed), gaps, score, len(labels), config.seed)
     boots: dict[str, Bootstrap] = {}
     if config.replicates:
         boots = bootstrap_gaps(
@@ -108,7 +106,6 @@ def pair_gaps(grouping: Grouping, a: str, b: str, config: GapConfig) -> list[dic
         )
     cautions = _cautions(first, second, labels, a, b)
     intervals, ratios = np.clip(gaps.interval(), -1.0, 1.0), np.exp(logs.interval())
-    smallest = smallest_detectable(gaps.error, gaps.freedom)
     records = []
     for i, metric in enumerate(gaps.names):
         test = p[metric]
@@ -119,12 +116,13 @@ def pair_gaps(grouping: Grouping, a: str, b: str, config: GapConfig) -> list[dic
             "b": b,
             "gap": number(gaps.values[i]),
             "ci95": edges(intervals[i]),
+            "error": number(gaps.error[i]),
+            "freedom": number(gaps.freedom[i]),
             "ci95_bootstrap": _bootstrapped(boots.get(metric)),
             "ratio": number(np.exp(logs.values[i])),
             "ratio_ci95": edges(ratios[i]),
             "p": test.p if test else None,
             "smallest_p": test.smallest_p if test else None,
-            "smallest_detectable": number(smallest[i]) if smallest[i] <= 1 else None,
         }
         if metric == "ua" and cautions:
             record["caution"] = cautions
@@ -134,11 +132,13 @@ def pair_gaps(grouping: Grouping, a: str, b: str, config: GapConfig) -> list[dic
 
 
 def corrected(gaps: Sequence[dict[str, Any]], metric: str) -> list[dict[str, Any]]:
-    """The same gaps with `p_holm`, corrected within each family of metrics over all columns.
+    """The same gaps, corrected within each family of metrics over all columns.
 
     The families are UA, WA, macro-F1, ECE, the recalls of all emotions, and their false-positive
-    rates. Only the primary metric's is confirmatory. Where even the smallest p that the number of
-    permutations allows would not stand, `p_holm` cannot decide, and `too_few` says so.
+    rates. Only the primary metric's is confirmatory. Added are `p_holm`; `too_few`, where even the
+    smallest p that the number of permutations allows would not stand; and `smallest_detectable`,
+    the gap that four of five such data sets would show if all others of the family were 0: at 5 %
+    over their number.
 
     Args:
         gaps: Of all columns.
@@ -148,45 +148,29 @@ def corrected(gaps: Sequence[dict[str, Any]], metric: str) -> list[dict[str, Any
     for family in {family_of(gap["metric"]) for gap in gaps}:
         own = [gap for gap in found if family_of(gap["metric"]) == family]
         p_values = [gap["p"] for gap in own]
-        for i, (gap, p_holm) in enumerate(zip(own, holm(p_values), strict=True)):
-            gap["p_holm"] = p_holm
-            gap["exploratory"] = family != metric
-            gap["too_few"] = False
-            if p_holm is not None and p_holm > LEVEL:
-                best = holm([*p_values[:i], gap["smallest_p"], *p_values[i + 1 :]])[i]
-                gap["too_few"] = best is not None and best > LEVEL
+        few = too_few(p_values, [gap["smallest_p"] for gap in own])
+        tests = sum(p is not None for p in p_values)
+        for gap, p_holm, undecided in zip(own, holm(p_values), few, strict=True):
+            gap |= {"p_holm": p_holm, "exploratory": family != metric, "too_few": undecided}
+            smallest, reason = _detectable(gap, tests)
+            gap["smallest_detectable"] = smallest
+            if reason:
+                gap["reason"] = "; ".join(filter(None, [gap.get("reason"), reason]))
     return found
 
 
-def _p_values(
-    grouping: Grouping, a: str, b: str, gaps: Contrast, seed: int
-) -> dict[str, SignFlip | None]:
-    """The test of each gap: groups permuted over speakers and Welch's t, or exchanged within them.
-
-    Args:
-        grouping: The groups.
-        a: One.
-        b: Another.
-        gaps: Between them.
-        seed: Of the draws.
-    """
-    first, second, crossed = grouping.pair(a, b)
-    labels = grouping.labels
-    if crossed:
-
-        def gap(x: Array, y: Array) -> dict[str, Array]:
-            one, other = compared_rates(x, labels), compared_rates(y, labels)
-            return {name: one[name] - other[name] for name in one}
-
-        return within_speaker_test(first, second, gap, labels, seed)
-    p, smallest = permutation_test(
-        first, second, lambda tallies: compared_rates(tallies, labels), seed
-    )
-    welch = dict(zip(gaps.names, np.nan_to_num(gaps.p_values()).tolist(), strict=True))
-    return {
-        name: None if value is None else SignFlip(p=max(value, welch[name]), smallest_p=smallest)
-        for name, value in p.items()
-    }
+def _detectable(gap: Mapping[str, Any], tests: int) -> tuple[float | None, str | None]:
+    """The smallest gap that is found four times in five among so many tests, or why none is."""
+    if gap["p"] is None or gap["error"] is None:
+        return None, None  # why is told already
+    level = attainable_level(LEVEL / tests, gap["smallest_p"])
+    if level == 0:
+        shared = f" / {tests}" if tests > 1 else ""
+        return None, f"80 % power: no p of so few speakers is {LEVEL:g}{shared} or less"
+    smallest = smallest_detectable(np.array(gap["error"]), np.array(gap["freedom"]), level)
+    if smallest > 1:
+        return None, "no gap is so large that it would be found four times in five"
+    return float(smallest), None
 
 
 def _reason(
@@ -202,13 +186,11 @@ def _reason(
         told.append("no ratio of 0")
     elif record["ratio_ci95"] is None:
         told.append(f"ratio: {_no_error(logs, i)}")
-    if record["ci95"] is not None and record["smallest_detectable"] is None:
-        told.append("no gap is so large that it would be found four times in five")
     if record["p"] is None and crossed:
-        sums = "it is no sum over speakers"
-        if family_of(record["metric"]) in SUMS:
-            sums = "not each of them stands for the same share of both"
-        told.append(f"{crossed} speakers stand in both groups, and {sums}: no test")
+        told.append(
+            f"{crossed} speakers stand in both groups, and not each has as many clips of every "
+            "emotion in both: no test"
+        )
     elif record["p"] is None and record["ci95"] is not None:
         told.append("no test")
     return "; ".join(told) or None
@@ -246,7 +228,7 @@ def _extremes(records: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
         low = min(scores, key=scores.__getitem__)
         ratio = scores[high] / scores[low] if scores[low] > 0 else None
         nothing = dict.fromkeys(
-            ("ci95", "ci95_bootstrap", "ratio_ci95", "p", "smallest_p", "smallest_detectable")
+            ("ci95", "error", "freedom", "ci95_bootstrap", "ratio_ci95", "p", "smallest_p")
         )
         gaps.append(
             {

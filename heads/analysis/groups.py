@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from embedcache.errors import UsageError
 from heads.analysis.estimates import number
-from heads.analysis.rates import PER_CLASS, WHOLE, clips_of, count_by, rates
+from heads.analysis.rates import PER_CLASS, WHOLE, clips_of, count_by, rates, supports
 from heads.intervals import jackknife
 
 if TYPE_CHECKING:
@@ -159,6 +159,8 @@ def group_records(grouping: Grouping, minimum: Minimum) -> dict[str, dict[str, A
 def score_record(by_speaker: Array, labels: Sequence[str], seeds: int) -> dict[str, Any]:
     """The rates of some speakers together: n (clips that are scored), speakers, ua, wa, ...
 
+    `support` holds how many of the clips are of each emotion.
+
     Args:
         by_speaker: [G, K], tallies summed over seeds.
         labels: Names of the classes.
@@ -178,6 +180,10 @@ def score_record(by_speaker: Array, labels: Sequence[str], seeds: int) -> dict[s
             family: {label: number(found[f"{family}:{label}"]) for label in labels}
             for family in PER_CLASS
         },
+        "support": {
+            label: round(float(count) / seeds)
+            for label, count in zip(labels, supports(total, len(labels)), strict=True)
+        },
         "ci95": {name: list(edges) if edges else None for name, edges in intervals.items()},
     }
 
@@ -187,33 +193,51 @@ def large_enough(records: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return [name for name, record in records.items() if record["too_small"] is None]
 
 
-def equalised_odds(records: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def equalised_odds(records: Mapping[str, Mapping[str, Any]], minimum: Minimum) -> dict[str, Any]:
     """The largest gap in recall or false-positive rate, over emotions and groups.
 
     Each emotion against the rest, as fairlearn defines it for two classes: the larger of the two
     rates' differences between the largest and the smallest group value (M. Hardt et al. 2016,
-    arXiv 1610.02413). It is the largest of many, so that it is far from 0 by chance alone.
+    arXiv 1610.02413). It is the largest of many, so that it is far from 0 by chance alone. Rates
+    of fewer clips than a group must have are left out: a recall over one clip is 0 or 1.
+
+    Args:
+        records: Of the groups.
+        minimum: How many clips a rate must be over.
 
     Returns:
         difference, emotion, rate (recall or fpr), a (where it is highest) and b (lowest); or
-        difference None and a reason.
+        None for what there is not, and a reason.
     """
     groups = large_enough(records)
-    best: dict[str, Any] = {"difference": None, "reason": "fewer than two groups to compare"}
+    nothing: dict[str, Any] = dict.fromkeys(("difference", "emotion", "rate", "a", "b"))
     if len(groups) < 2:
-        return best
-    best["reason"] = "no emotion has a rate in two groups"
+        return nothing | {"reason": "fewer than two groups to compare"}
+    best = nothing | {
+        "reason": f"no emotion has a rate over {_counted(minimum.clips, 'clip')} in two groups"
+    }
     for rate in ("recall", "fpr"):
         for emotion in records[groups[0]][rate]:
-            values = {name: records[name][rate][emotion] for name in groups}
-            known = {name: value for name, value in values.items() if value is not None}
+            known = {
+                name: records[name][rate][emotion]
+                for name in groups
+                if _clips_of_rate(records[name], rate, emotion) >= minimum.clips
+            }
             if len(known) < 2:
                 continue
             a, b = max(known, key=known.__getitem__), min(known, key=known.__getitem__)
             difference = known[a] - known[b]
-            if best["difference"] is None or difference > best["difference"]:
+            if difference > (best["difference"] or 0):
                 best = {"difference": difference, "emotion": emotion, "rate": rate, "a": a, "b": b}
+            elif best["difference"] is None:
+                best = nothing | {"difference": 0.0, "reason": "all groups have the same rates"}
     return best
+
+
+def _clips_of_rate(record: Mapping[str, Any], rate: str, emotion: str) -> int:
+    """How many clips a rate is over: a recall those of the emotion, the other rate all others."""
+    own: int = record["support"][emotion]
+    return own if rate == "recall" else record["n"] - own
 
 
 def worst_groups(records: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any] | None]:

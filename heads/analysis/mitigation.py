@@ -25,12 +25,12 @@ from heads.analysis.estimates import (
     estimate,
     number,
 )
-from heads.analysis.exchange import addends, swap_test
+from heads.analysis.exchange import SignFlip, addends, swap_test
+from heads.analysis.gap_tests import gap_tests
 from heads.analysis.gaps import MOST_GROUPS, GapConfig
 from heads.analysis.groups import Minimum, group_by, group_records, large_enough
-from heads.analysis.permutation import permutation_test
-from heads.analysis.rates import WHOLE, clips_of, rates
-from heads.analysis.significance import SignFlip, holm, sign_flip
+from heads.analysis.rates import WHOLE, rates, speaker_weights
+from heads.analysis.significance import holm, sign_flip, too_few
 from heads.bootstrap import bootstrap_gaps, bootstrap_intervals
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def group_changes(groups: TwoRuns, config: GapConfig) -> dict[str, dict[str, Any
 def gap_changes(groups: TwoRuns, config: GapConfig) -> list[dict[str, Any]]:
     """How each gap a - b changed: before, after, their difference with ci95 and p.
 
-    p_holm is added by `corrected_changes`.
+    p_holm and too_few are added by `corrected_changes`.
     """
     if groups.before.column == "speaker" or len(groups.names) > MOST_GROUPS:
         return []
@@ -116,12 +116,36 @@ def gap_changes(groups: TwoRuns, config: GapConfig) -> list[dict[str, Any]]:
 
 
 def corrected_changes(changes: Sequence[dict[str, Any]], metric: str) -> list[dict[str, Any]]:
-    """Changes of gaps with `p_holm` over one metric; only the primary is confirmatory."""
+    """Changes of gaps with `p_holm` over one metric; only the primary is confirmatory.
+
+    `too_few` is where no p of so few speakers could stand.
+    """
     found = [dict(change) for change in changes]
     for name in WHOLE:
         own = [change for change in found if change["metric"] == name]
-        for change, p_holm in zip(own, holm([x["p"] for x in own]), strict=True):
-            change |= {"p_holm": p_holm, "exploratory": name != metric}
+        p_values = [change["p"] for change in own]
+        few = too_few(p_values, [change["smallest_p"] for change in own])
+        for change, p_holm, undecided in zip(own, holm(p_values), few, strict=True):
+            change |= {"p_holm": p_holm, "exploratory": name != metric, "too_few": undecided}
+    return found
+
+
+def corrected_groups(
+    columns: Mapping[str, Mapping[str, Mapping[str, Any]]],
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """What changed in groups, with `p_holm` of each metric over the groups of all columns.
+
+    Args:
+        columns: By column `group_changes`.
+    """
+    found = {
+        column: {name: dict(own) for name, own in groups.items()}
+        for column, groups in columns.items()
+    }
+    every = [own for groups in found.values() for own in groups.values()]
+    for metric in WHOLE:
+        for own, p_holm in zip(every, holm([x[metric]["p"] for x in every]), strict=True):
+            own[metric] = {**own[metric], "p_holm": p_holm}
     return found
 
 
@@ -132,7 +156,7 @@ def _group_change(groups: TwoRuns, name: str, config: GapConfig) -> dict[str, An
     change = _change(score, width)
     whole = both.sum(axis=0)
     before, after = score(whole[:width]), score(whole[width:])
-    found = contrast_with_zero(estimate(both, change, clips_of(both, len(labels))))
+    found = contrast_with_zero(estimate(both, change, speaker_weights(both, labels)))
     intervals = np.clip(found.interval(), -1.0, 1.0)
     sums = addends(both[:, :width], both[:, width:], labels)
     tests = _tests(sums, both[:, width:], both[:, :width], score, config.seed)
@@ -161,7 +185,7 @@ def _pair_changes(groups: TwoRuns, a: str, b: str, config: GapConfig) -> list[di
     score, width = _compared(labels), first.shape[1] // 2
     change = _change(score, width)
     x, y = (score(group[:, :width].sum(axis=0)) for group in (first, second))
-    own, other = (estimate(x, change, clips_of(x, len(labels))) for x in (first, second))
+    own, other = (estimate(x, change, speaker_weights(x, labels)) for x in (first, second))
     found = contrast(own, other, bool(crossed))
     intervals = np.clip(found.interval(), -2.0, 2.0)
     boots = {}
@@ -169,7 +193,9 @@ def _pair_changes(groups: TwoRuns, a: str, b: str, config: GapConfig) -> list[di
         boots = bootstrap_gaps(
             first, second, change, config.replicates, config.seed, crossed=bool(crossed)
         )
-    tests = _pair_tests(first, second, crossed, labels, config.seed)
+    # That everybody gained is no change of a gap, so runs are not swapped between speakers: which
+    # group a speaker is in is permuted, or exchanged, together with what changed for the speaker.
+    tests = gap_tests((first, second, crossed), found, change, len(labels), config.seed)
     records = []
     for i, metric in enumerate(found.names):
         gap, test = float(x[metric] - y[metric]), tests[metric]
@@ -189,34 +215,6 @@ def _pair_changes(groups: TwoRuns, a: str, b: str, config: GapConfig) -> list[di
             }
         )
     return records
-
-
-def _pair_tests(
-    first: Array, second: Array, crossed: int, labels: Sequence[str], seed: int
-) -> dict[str, SignFlip | None]:
-    """Tests of the change of a gap.
-
-    That everybody gained is no change of a gap, so runs are not swapped between speakers of
-    different groups: which group a speaker is in is permuted, with what changed for the speaker.
-    Where speakers stand in both groups, each one's two changes are compared within the speaker.
-    """
-    score, width = _compared(labels), first.shape[1] // 2
-    if not crossed:
-        p, smallest = permutation_test(first, second, _change(score, width), seed)
-        return {
-            name: None if value is None else SignFlip(p=value, smallest_p=smallest)
-            for name, value in p.items()
-        }
-    x, y = (addends(g[:, :width], g[:, width:], labels) for g in (first, second))
-    # A speaker's half of the pair is one run: what it has in group a, then in group b.
-    before = np.concatenate([first[:, :width], second[:, :width]], axis=1)
-    after = np.concatenate([first[:, width:], second[:, width:]], axis=1)
-
-    def gap(tallies: Array) -> dict[str, Array]:
-        one, other = score(tallies[..., :width]), score(tallies[..., width:])
-        return {name: one[name] - other[name] for name in one}
-
-    return _tests({name: x[name] - y[name] for name in x}, after, before, gap, seed)
 
 
 def _tests(

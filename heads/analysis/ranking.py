@@ -13,7 +13,7 @@ from heads.analysis.leaderboard import (
     corpus_told,
     labels_told,
 )
-from heads.analysis.significance import COMPARED, LEVEL, compare_pair, holm, too_few
+from heads.analysis.significance import COMPARED, compare_pair, holm, stands, too_few
 from heads.bootstrap import percentile_intervals
 from heads.dimensional_metrics import DIMENSIONAL_METRICS
 from heads.metrics import METRICS
@@ -113,8 +113,9 @@ def rank(table: pd.DataFrame, contenders: Sequence[Contender], metric: str) -> p
         else:
             pairs[n] = pair
     tests = [pair.differences[metric].test for pair in pairs.values()]
-    corrected = holm([test.p if test else None for test in tests])
-    lacking = too_few(tests)
+    p_values = [test.p if test else None for test in tests]
+    corrected = holm(p_values)
+    lacking = too_few(p_values, [test.smallest_p if test else None for test in tests])
     for (n, pair), p_holm, few in zip(pairs.items(), corrected, lacking, strict=True):
         rows[n] |= {**_told(pair, metric), "p_holm": p_holm}
         rows[n]["verdict"] = _verdict(pair.differences[metric], metric, p_holm, few)
@@ -176,7 +177,7 @@ def _verdict(found: Difference, metric: str, p_holm: float | None, few: bool) ->
     """What the corrected test says of a run that is compared with the best."""
     if p_holm is None:
         return UNKNOWN
-    if p_holm > LEVEL:
+    if not stands(p_holm):
         return FEW if few else ALIKE
     return WORSE if (found.estimate > 0) == (metric in LOWER_IS_BETTER) else BETTER
 

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from heads.analysis.leaderboard import LOWER_IS_BETTER
-from heads.analysis.significance import LEVEL, compare_pair, holm
+from heads.analysis.significance import compare_pair, holm, stands
 from heads.analysis.tested import common
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def rank_over_speakers(runs: Sequence[Tested], metric: str) -> Ranks | None:
     mean = rankdata(np.round(signed, 9), axis=0).mean(axis=1)
     pairs = list(combinations(range(len(runs)), 2))
     p_holm = holm([_p(parts[i], parts[j], metric) for i, j in pairs])
-    alike = [pair for pair, p in zip(pairs, p_holm, strict=True) if p is None or p >= LEVEL]
+    alike = [pair for pair, p in zip(pairs, p_holm, strict=True) if not stands(p)]
     order = np.argsort(mean, kind="stable").tolist()
     return Ranks(
         order=order,

@@ -27,7 +27,6 @@ Array = npt.NDArray[np.float64]
 WHOLE = ("ua", "wa", "macro_f1", "ece")
 PER_CLASS = ("recall", "fpr", "f1")
 FAMILIES = (*WHOLE, "recall", "fpr")  # whose gaps are looked at; each is corrected by itself
-SUMS = ("ua", "wa", "recall", "fpr")  # families that `fractions` has
 
 
 def count_by(tested: Tested, cells: npt.NDArray[np.int64], count: int) -> Array:
@@ -130,6 +129,24 @@ def fractions(tallies: Array, labels: Sequence[str]) -> dict[str, tuple[Array, A
         found[f"recall:{label}"] = hits[..., own], support[..., own]
         found[f"fpr:{label}"] = (predicted - hits)[..., own], (total - support)[..., own]
     return found
+
+
+def speaker_weights(tallies: Array, labels: Sequence[str]) -> dict[str, Array]:
+    """How much of each compared rate rests on each speaker: shares that add up to 1.
+
+    Of a recall, shares of that class's utterances; of UA their mean over the classes that occur,
+    which macro-F1 takes as well; of ECE those of WA, shares of all utterances.
+
+    Shape:
+        tallies: [G, K]. Output: [G] each, zeros where the rate has no denominator.
+    """
+    found = {}
+    for name, (_, denominator) in fractions(tallies, labels).items():
+        total = denominator.sum(axis=0)
+        there = total > 0
+        shares = denominator[:, there] / total[there]
+        found[name] = shares.sum(axis=1) / max(1, there.sum())
+    return found | {"macro_f1": found["ua"], "ece": found["wa"]}
 
 
 def supports(tallies: Array, classes: int) -> Array:

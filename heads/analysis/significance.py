@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from heads.analysis.exchange import SignFlip, swap_test
 from heads.analysis.tested import common, same_truth
 from heads.intervals import FEWEST, effective_speakers
 from heads.metrics import confusion_matrix, tally_sums
@@ -32,24 +33,10 @@ COMPARED = {
     "dimensions": ("ccc", "rmse", "pearson"),
 }
 DRAWS = 19_999  # patterns of signs, where they cannot all be looked at
-SWAPS = 2_000  # of metrics that are no sums, where not all swaps can be looked at
+SWAPS = 1_999  # of metrics that are no sums, which take longer
 _EXACT = 32  # speakers at most, for all 2^32 patterns
-_ALL_SWAPS = 10
 _OF_VOTES = ("kendall_tau", "kl")
 _ROUNDING = 1e-9
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignFlip:
-    """A sign-flip test.
-
-    Attributes:
-        p: Two-sided.
-        smallest_p: The smallest that so many speakers could have given.
-    """
-
-    p: float
-    smallest_p: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +45,8 @@ class Difference:
 
     Attributes:
         estimate: On all that both tested, seeds averaged.
-        ci95: Over speakers, as `heads.intervals.jackknife` gives it; None where it is undefined.
+        ci95: Over speakers, as `heads.intervals.jackknife` gives it; None where it is undefined,
+            and where leaving out a speaker changes nothing, as of a run and itself.
         test: None where the difference is undefined.
     """
 
@@ -138,14 +126,13 @@ def sign_flip(differences: Array, seed: int = 0) -> SignFlip:
     SignFlip(p=0.0625, smallest_p=0.0625)
     """
     scale = np.abs(differences).sum()
-    smallest = max(
-        2.0 ** (1 - len(differences)), 1 / (1 + DRAWS) if len(differences) > _EXACT else 0
-    )
     moving = differences[np.abs(differences) > _ROUNDING * scale]  # a sign of 0 changes nothing
+    drawn = len(moving) > _EXACT
+    smallest = 1 / (1 + DRAWS) if drawn else 2.0 ** (1 - min(len(differences), _EXACT))
     limit = abs(moving.sum()) - _ROUNDING * scale
     if limit <= 0:
         return SignFlip(p=1.0, smallest_p=smallest)
-    if len(moving) > _EXACT:
+    if drawn:
         rng = np.random.default_rng(seed)
         sums = _random_signs(rng, DRAWS, len(moving)) @ moving
         far = int((np.abs(sums) >= limit).sum())
@@ -171,16 +158,27 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     return corrected
 
 
-def too_few(tests: Sequence[SignFlip | None]) -> list[bool]:
-    """Which comparisons Holm's correction could not have decided, however large the difference.
+def stands(p: float | None) -> bool:
+    """Whether a p-value is significant; corrected, where there are several."""
+    return p is not None and p <= LEVEL
 
-    Those whose corrected p would stay above the level even if their p were the smallest that so
-    many speakers allow, all other p-values being what they are.
+
+def too_few(p_values: Sequence[float | None], smallest: Sequence[float | None]) -> list[bool]:
+    """Which tests could not have stood after Holm's correction, whatever their data had been.
+
+    Each p is replaced by the smallest that its test could have given, and corrected with the p of
+    the others as they are.
+
+    Args:
+        p_values: Not corrected; None where there is no test.
+        smallest: The smallest that each test could have given.
+
+    >>> too_few([0.2, 1e-6], [0.03125, 1e-7]), too_few([0.2, 0.04], [0.03125, 1e-7])
+    ([False, False], [True, False])
     """
-    p_values = [test.p if test else None for test in tests]
     found = []
-    for i, test in enumerate(tests):
-        best = holm([*p_values[:i], test.smallest_p, *p_values[i + 1 :]])[i] if test else None
+    for i, least in enumerate(smallest):
+        best = holm([*p_values[:i], least, *p_values[i + 1 :]])[i] if p_values[i] is not None else 0
         found.append(best is not None and best > LEVEL)
     return found
 
@@ -196,17 +194,22 @@ def _differences(
     x, y = a.mean(axis=0), b.mean(axis=0)
     freedom = effective_speakers(np.bincount(first.speaker_codes).astype(float)) - 1
     contributions = _contributions(x, y, len(first.labels)) if first.target == "emotion" else {}
-    swapped: dict[str, Array] = {}
+    swapped: dict[str, SignFlip | None] = {}
+
+    def difference(one: Array, other: Array) -> dict[str, Array]:
+        ours, theirs = first.scores(one), first.scores(other)
+        return {name: ours[name] - theirs[name] for name in ours}
+
     found = {}
     for name in metrics:
         estimate = float(whole[name])
         if np.isnan(estimate):
             continue
         if name in contributions:
-            test = sign_flip(contributions[name], seed)
+            test: SignFlip | None = sign_flip(contributions[name], seed)
         else:
-            swapped = swapped or _swapped(first, x, y, seed)
-            test = _share_as_far(swapped[name])
+            swapped = swapped or swap_test(x, y, difference, seed, SWAPS)
+            test = swapped[name]
         found[name] = Difference(
             estimate=estimate, ci95=_jackknife(estimate, without[name], freedom), test=test
         )
@@ -245,40 +248,14 @@ def _contributions(x: Array, y: Array, classes: int) -> dict[str, Array]:
     return found
 
 
-def _swapped(tested: Tested, x: Array, y: Array, seed: int) -> dict[str, Array]:
-    """Differences after swapping speakers between two runs, the first without a swap; [P] each.
-
-    All 2^G swaps, or as many as are drawn.
-
-    Shape:
-        x, y: [G, K], seeds averaged.
-    """
-    speakers = len(x)
-    if speakers <= _ALL_SWAPS:
-        kept = (np.arange(2**speakers)[:, None] >> np.arange(speakers)) & 1 == 0
-    else:
-        kept = np.random.default_rng(seed).random((SWAPS, speakers)) < 0.5
-        kept[0] = True
-    first = y.sum(axis=0) + kept.astype(np.float64) @ (x - y)
-    one, other = tested.scores(first), tested.scores((x + y).sum(axis=0) - first)
-    return {name: one[name] - other[name] for name in one}
-
-
-def _share_as_far(swapped: Array) -> SignFlip:
-    """The share of swaps whose difference is as far from 0 as without a swap, which is the first.
-
-    A swap that leaves the metric undefined counts as one as far.
-    """
-    far = ~(np.abs(swapped) < abs(swapped[0]) - _ROUNDING)
-    return SignFlip(p=float(far.mean()), smallest_p=float(2 / len(swapped)))
-
-
 def _jackknife(center: float, without: Array, freedom: float) -> tuple[float, float] | None:
     """The 95 % interval of a difference from those without each speaker: [G]."""
     count = len(without)
     if freedom < FEWEST - 1 or np.isnan(without).any():
         return None
     error = np.sqrt((count - 1) / count * ((without - without.mean()) ** 2).sum())
+    if error <= _ROUNDING:
+        return None  # speakers who do not differ tell nothing of others: as `estimates.contrast`
     half = float(stats.t.ppf(1 - LEVEL / 2, freedom)) * error
     return float(center - half), float(center + half)
 

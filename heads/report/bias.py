@@ -69,7 +69,7 @@ def bias(
         "overall": score_record(everyone.tallies, everyone.labels, everyone.seeds),
         "groups": groups,
         "gaps": corrected(gaps, config.metric),
-        "equalised_odds": {name: equalised_odds(own) for name, own in compared.items()},
+        "equalised_odds": {name: equalised_odds(own, minimum) for name, own in compared.items()},
         "worst": {name: worst_groups(own) for name, own in compared.items()},
         "spread": speaker_spread(group_records(everyone, minimum)),
     }

@@ -9,6 +9,7 @@ from embedcache.errors import UsageError
 from heads.analysis.leaderboard import notes
 from heads.analysis.mitigation import (
     corrected_changes,
+    corrected_groups,
     gap_changes,
     group_changes,
     overall_change,
@@ -20,8 +21,8 @@ from heads.group_columns import values_of
 from heads.report.bias_change_summary import summarise_change
 from heads.report.bias_inputs import known_columns, require_emotions, tested_with_speakers
 from heads.report.bias_tables import wrapped
-from heads.report.bias_words import NAMES, interval, metric_name, p_value
-from heads.report.tables import percent, render_cells
+from heads.report.bias_words import NAMES, interval, metric_name
+from heads.report.tables import p_value, percent, render_cells
 
 if TYPE_CHECKING:
     from heads.analysis.gaps import GapConfig
@@ -77,7 +78,7 @@ def bias_change(
         "minimum": {"speakers": minimum.speakers, "clips": minimum.clips},
         "n": len(after.ids),
         "overall": overall_change(before, after, config),
-        "groups": groups,
+        "groups": corrected_groups(groups),
         "gaps": corrected_changes(changes, config.metric),
     }
     record["summary"] = summarise_change(record, (first.results, second.results))
@@ -128,7 +129,8 @@ def _render(record: Mapping[str, Any]) -> str:
     parts.append(
         wrapped(
             f"Confirmatory: {metric_name(record['metric'])}; other metrics are exploratory. Gaps "
-            "are signed: a change towards 0 closes one. p (Holm) is corrected within a metric."
+            "are signed: a change towards 0 closes one. p (Holm) is corrected within a metric, "
+            "over all groups, and over all gaps."
         )
     )
     return "\n\n".join([*parts, *map(wrapped, record["remarks"])])
@@ -140,10 +142,12 @@ def _noted(own: Sequence[str]) -> str:
 
 def _group_table(column: str, groups: Mapping[str, Mapping[str, Any]]) -> str:
     header = [column, "speakers", "metric", "before", "after", "change", "95 %", "p"]
+    header += ["p (Holm)"] * bool(column)  # of all clips there is one change of a metric
     rows = [
         [name, str(own["speakers"]), NAMES[metric], percent(own[metric]["before"]),
          percent(own[metric]["after"]), percent(own[metric]["change"], signed=True),
-         interval(own[metric]["ci95"]), p_value(own[metric]["p"])]
+         interval(own[metric]["ci95"]), p_value(own[metric]["p"]),
+         *([p_value(own[metric]["p_holm"])] if column else [])]
         for name, own in groups.items()
         for metric in WHOLE
     ]  # fmt: skip

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from heads.analysis.power import LEVEL
+from heads.analysis.leaderboard import LOWER_IS_BETTER
+from heads.analysis.significance import stands
 from heads.report.bias_words import (
-    LOWER_IS_BETTER,
     cautions,
     interval,
     metric_name,
@@ -31,7 +31,7 @@ def summarise_change(record: Mapping[str, Any], results: Sequence[Mapping[str, A
     told += [_gap(record, gap) for gap in gaps[:_TOLD_GAPS]]
     if len(gaps) > _TOLD_GAPS:
         rest = gaps[_TOLD_GAPS:]
-        shown = sum(_stands(gap) for gap in rest)
+        shown = sum(stands(gap["p_holm"]) for gap in rest)
         told.append(f"Of {len(rest)} more gaps {shown} changed as shown by p (see the table).")
     if not gaps:
         told.append("No two groups are large enough to be compared.")
@@ -49,7 +49,7 @@ def _overall(record: Mapping[str, Any]) -> str:
     sure = _sure(own["ci95"], own["p"], corrected=False)
     went = f"went from {percent(own['before'])} to {percent(own['after'])} %"
     told = f"{who} {went} ({percent(own['change'], signed=True)}{sure})"
-    if own["p"] is None or own["p"] > LEVEL:
+    if not stands(own["p"]):
         told += ", which shows no change of it"
     better = "; less is better" if metric in LOWER_IS_BETTER else ""
     return f"{told}{better}."
@@ -63,8 +63,8 @@ def _gap(record: Mapping[str, Any], gap: Mapping[str, Any]) -> str:
     went = f"went from {percent(before, signed=True)} to {percent(after, signed=True)} points"
     told = f"{pair} {went} (change {percent(gap['change'], signed=True)}"
     told += f"{_sure(gap['ci95'], gap['p_holm'], corrected=True)})"
-    if not _stands(gap):
-        if gap["p_holm"] is not None and gap["smallest_p"] > LEVEL:
+    if not stands(gap["p_holm"]):
+        if gap["too_few"]:
             return f"{told}: too few speakers to decide whether that is more than chance."
         smaller = abs(after) < abs(before) and _lost_overall(record)
         also = " It came out smaller while all speakers together got worse." if smaller else ""
@@ -122,7 +122,3 @@ def _sure(edges: Sequence[float] | None, p: float | None, corrected: bool) -> st
     told = [f"95 % over speakers {interval(edges)}"] if edges else []
     told += [p_told(p, corrected)] if p is not None else []
     return "".join(f", {part}" for part in told)
-
-
-def _stands(gap: Mapping[str, Any]) -> bool:
-    return gap["p_holm"] is not None and gap["p_holm"] <= LEVEL

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from heads.analysis.power import LEVEL
+from heads.analysis.leaderboard import LOWER_IS_BETTER
+from heads.analysis.significance import stands
 from heads.report.bias_words import (
-    LOWER_IS_BETTER,
     cautions,
     interval,
     metric_name,
@@ -50,7 +50,7 @@ def kind(gap: Mapping[str, Any]) -> str:
         return "undefined"
     if gap["p_holm"] is None:
         return "untested"
-    if gap["p_holm"] <= LEVEL:
+    if stands(gap["p_holm"]):
         return "shown"
     if gap["too_few"]:
         return "too few"
@@ -159,7 +159,7 @@ def _findings(record: Mapping[str, Any]) -> list[str]:
     gaps = [gap for gap in record["gaps"] if gap["exploratory"] and gap["p_holm"] is not None]
     if not gaps:
         return []
-    found = [gap for gap in gaps if gap["p_holm"] <= LEVEL]
+    found = [gap for gap in gaps if stands(gap["p_holm"])]
     if not found:
         return [f"None of {len(gaps)} exploratory gaps in other metrics stands after correction."]
     found.sort(key=lambda gap: (gap["p_holm"], -abs(gap["gap"])))

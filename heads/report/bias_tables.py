@@ -9,8 +9,8 @@ from typing import Any
 from heads.analysis.gaps import TOO_FEW
 from heads.analysis.rates import WHOLE
 from heads.report.bias_summary import kind
-from heads.report.bias_words import NAMES, interval, metric_name, p_value
-from heads.report.tables import percent, render_cells
+from heads.report.bias_words import NAMES, interval, metric_name
+from heads.report.tables import p_value, percent, render_cells
 
 WIDTH = 100
 _MOST_ROWS = 30  # of single speakers; else the lowest and the highest are shown
@@ -160,7 +160,7 @@ def _legend(record: Mapping[str, Any], reasons: Sequence[str]) -> str:
     told = [
         f"Confirmatory: {metric_name(record['metric'])}; other metrics are exploratory. p (Holm) "
         "is corrected within a metric. 80 % power: the smallest gap that four of five such data "
-        "sets would show."
+        "sets would show, corrected for the number of gaps."
     ]
     told += [f"({number}) {reason}." for number, reason in enumerate(reasons, 1)]
     return wrapped(" ".join(told))
@@ -169,7 +169,9 @@ def _legend(record: Mapping[str, Any], reasons: Sequence[str]) -> str:
 def _odds(record: Mapping[str, Any]) -> Iterator[str]:
     told = []
     for column, own in record["equalised_odds"].items():
-        if own["difference"] is not None:
+        if own["difference"] is not None and own["rate"] is None:
+            told.append(f"{column} {percent(own['difference'])} ({own['reason']})")
+        elif own["difference"] is not None:
             rate = metric_name(f"{own['rate']}:{own['emotion']}")
             told.append(f"{column} {percent(own['difference'])} ({rate}, {own['a']} - {own['b']})")
     if told:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from heads.report.tables import percent
+from heads.report.tables import p_value, percent
 
 NAMES = {"ua": "UA", "wa": "WA", "macro_f1": "macro-F1", "ece": "ECE"}
-LOWER_IS_BETTER = ("ece",)
 
 
 def metric_name(metric: str) -> str:
@@ -30,15 +29,6 @@ def interval(edges: Sequence[float] | None, signed: bool = True) -> str:
     ('-1.0 to +20.0', '50.0 to 60.0', '-')
     """
     return " to ".join(percent(edge, signed) for edge in edges) if edges else "-"
-
-
-def p_value(value: float | None) -> str:
-    """A p-value with three decimals.
-
-    >>> p_value(0.0421), p_value(0.0001), p_value(None)
-    ('0.042', '< 0.001', '-')
-    """
-    return "-" if value is None else f"{value:.3f}" if value >= 0.001 else "< 0.001"
 
 
 def p_told(value: float, corrected: bool) -> str:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from heads.analysis.ranking import FEW, UNKNOWN
-from heads.analysis.significance import COMPARED, LEVEL
+from heads.analysis.significance import COMPARED, LEVEL, stands
 from heads.dimensions import DIMENSIONS
-from heads.report.tables import percent, render_cells
+from heads.report.tables import p_value, percent, render_cells
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -94,17 +94,6 @@ def name_of(metric: str) -> str:
     return TITLES[metric] if metric in TITLES else f"{TITLES[base]} {dimension}"
 
 
-def p_value(value: float | None) -> str:
-    """Three decimals; a dash where there is none.
-
-    >>> p_value(0.0311), p_value(1e-6), p_value(None)
-    ('0.031', '< 0.001', '-')
-    """
-    if value is None or pd.isna(value):
-        return "-"
-    return f"{value:.3f}" if value >= 0.001 else "< 0.001"
-
-
 def _caption(board: Board) -> str:
     lines = [title_of(board)]
     scale = " (UA, WA, top-2 and F1s in per cent)" if board.target == "emotion" else ""
@@ -187,7 +176,7 @@ def _about_metrics(board: Board, table: pd.DataFrame) -> str:
     tested = [name for name in COMPARED[board.target] if f"p_{name}" in table]
     if tested and any(_exploratory(row, name) for _, row in table.iterrows() for name in tested):
         about += (
-            f"; {_MARK} differs from the best run's (p < {LEVEL:g}), exploratory and not corrected"
+            f"; {_MARK} differs from the best run's (p <= {LEVEL:g}), exploratory and not corrected"
         )
     return f"{about}; the percentile bootstrap, too narrow for few speakers, for comparison"
 
@@ -227,7 +216,7 @@ def _table(rows: Sequence[dict[str, str]], markdown: bool, about: str = "") -> s
 
 def _exploratory(row: pd.Series, metric: str) -> bool:
     p = row.get(f"p_{metric}")
-    return p is not None and not pd.isna(p) and p < LEVEL
+    return p is not None and not pd.isna(p) and stands(p)
 
 
 def _less_the_best(row: pd.Series, metric: str) -> str:

@@ -53,7 +53,7 @@ def record_of(run: Run, name: str, making: Making) -> tuple[dict[str, Any] | Non
     """
     try:
         record = run.read_report(name)
-        if record is not None and record.get("run_id") != run.id:
+        if record is not None and record.get("run_id", run.id) != run.id:
             return None, f"{name}.json in its folder is of another run; {_REMEDY[name]}"
         if record is not None:
             return record, ""

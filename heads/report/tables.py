@@ -88,6 +88,17 @@ def percent(value: float | None, signed: bool = False) -> str:
     return f"{100 * value:{'+' if signed else ''}.1f}"
 
 
+def p_value(value: float | None) -> str:
+    """A p-value with three decimals; a dash where there is none.
+
+    >>> p_value(0.0421), p_value(1e-6), p_value(None), p_value(float("nan"))
+    ('0.042', '< 0.001', '-', '-')
+    """
+    if value is None or pd.isna(value):
+        return "-"
+    return f"{value:.3f}" if value >= 0.001 else "< 0.001"
+
+
 def _printable(cell: str) -> str:
     """A cell without what would move the cursor or colour a terminal."""
     return "".join(c if c.isprintable() else "?" for c in cell)

@@ -3,11 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from embedcache.errors import UsageError
-from heads.group_columns import FIELDS, columns, group_of, groups_by
+from embedcache.utterance import Utterance
+from heads.group_columns import (
+    FIELDS,
+    columns,
+    group_of,
+    groups_by,
+    parts_of,
+    require_columns,
+    values_of,
+)
+
+
+def clip(**known):
+    return Utterance(id="x", path=Path("x.wav"), **known)
+
+
+CLIPS = [
+    clip(gender="female", age=29.9, extra={"room": "hall", "a+b": "1"}),
+    clip(gender="male", age=30.0, speaker="s"),
+    clip(gender="female", age=None, extra={"room": ""}),
+]
 
 
 @pytest.fixture
@@ -68,3 +89,50 @@ def test_one_group_is_refused(clips):
     text = "--balance age: all utterances with a value are of one group, 20-29; there is nothing"
     with pytest.raises(UsageError, match=text):
         groups_by(clips, "age", "--balance")
+
+
+# Intersections
+
+
+def test_columns_of_the_corpus_stand_after_the_fields():
+    assert columns(CLIPS) == ["gender", "speaker", "age", "a+b", "room"]
+
+
+def test_ages_are_in_bands_and_what_is_empty_is_missing():
+    there = columns(CLIPS)
+    assert values_of(CLIPS, "age", there) == ["20-29", "30-39", None]
+    assert values_of(CLIPS, "room", there) == ["hall", None, None]
+
+
+def test_an_intersection_needs_every_part():
+    found = values_of(CLIPS, "gender+age", columns(CLIPS))
+    assert found == ["female+20-29", "male+30-39", None]
+
+
+def test_a_column_may_have_a_plus_in_its_name():
+    assert values_of(CLIPS, "a+b", columns(CLIPS)) == ["1", None, None]
+    assert parts_of("gender + age", ["gender", "age"]) == ["gender", "age"]
+
+
+@pytest.mark.parametrize(
+    ("column", "text"),
+    [
+        ("shoe", "--by shoe: clips have no such column; there are: gender, speaker, age, a"),
+        ("gender+shoe", r"--by gender\+shoe: clips have no such column; there are"),
+        ("gender+", r"--by gender\+: clips have no such column"),
+        ("gender+gender", r"--by gender\+gender: a column is named twice; give each once"),
+        ("gender+speaker", r"this makes groups of one; give speaker by itself"),
+    ],
+)
+def test_what_cannot_be_grouped_by_is_said(column, text):
+    with pytest.raises(UsageError, match=text):
+        require_columns([column], columns(CLIPS), "clips")
+
+
+def test_pluses_in_values_are_told_from_those_between_them():
+    values = [("a+b", "c"), ("a", "b+c"), ("a\\", "b+c"), ("a\\+b", "c")]
+    clips = [clip(extra=dict(zip(("room", "mic"), own, strict=True))) for own in values]
+    found = values_of(clips, "room+mic", columns(clips))
+    assert found[:2] == ["a\\+b+c", "a+b\\+c"]
+    assert len(set(found)) == len(values)
+    assert values_of(clips, "room", columns(clips)) == [room for room, _ in values]

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from heads.plots.gaps import metric_told, plot_gaps
 from heads.plots.style import MINUS
-from heads.report.leaderboard import p_value
 from heads.report.sections.parts import (
     Badge,
     Cell,
@@ -23,6 +22,7 @@ from heads.report.sections.parts import (
     picture,
     range_told,
 )
+from heads.report.tables import p_value
 
 if TYPE_CHECKING:
     from heads.report.sections.naming import Named
@@ -232,6 +232,9 @@ def _facts(record: Mapping[str, Any]) -> dict[str, str]:
         )
     for column, odds in (record.get("equalised_odds") or {}).items():
         if not odds or odds.get("difference") is None:
+            continue
+        if odds.get("rate") is None:
+            facts[f"equalised odds by {column}"] = str(odds.get("reason", "none"))
             continue
         facts[f"equalised odds by {column}"] = (
             f"{per_cent(odds['difference'])} points apart at most: "

@@ -14,7 +14,7 @@ from heads.analysis.ranks import rank_over_speakers
 from heads.plots.bars import plot_f1_across
 from heads.plots.ranks import plot_ranks
 from heads.plots.style import DASH, MINUS
-from heads.report.leaderboard import name_of, p_value, value_of
+from heads.report.leaderboard import name_of, value_of
 from heads.report.sections.parts import (
     Cell,
     Column,
@@ -25,6 +25,7 @@ from heads.report.sections.parts import (
     number_cell,
     picture,
 )
+from heads.report.tables import p_value
 
 if TYPE_CHECKING:
     from heads.analysis.boards import Board

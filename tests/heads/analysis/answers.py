@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 
 from heads.analysis.tested import Tested
@@ -40,3 +42,13 @@ def halves(names, first=None):
     """Group of each clip: the first half of the speakers, or that many, is a, the others are b."""
     first = len(set(names)) // 2 if first is None else first
     return ["a" if int(name[1:]) < first else "b" for name in names]
+
+
+def share_of_deals_as_far(values, first):
+    """Share of all deals of speakers to two groups whose Welch's t is as far from 0 as observed."""
+    far = []
+    for chosen in combinations(range(len(values)), first):
+        x, y = values[list(chosen)], np.delete(values, chosen)
+        error = np.sqrt(x.var(ddof=1) / len(x) + y.var(ddof=1) / len(y))
+        far.append(abs(x.mean() - y.mean()) / max(error, 1e-12))
+    return (np.array(far) >= far[0] * (1 - 1e-9)).mean()

@@ -16,9 +16,16 @@ from embedcache.errors import UsageError
 from heads.analysis import permutation
 from heads.analysis.gaps import MOST_GROUPS, GapConfig, corrected, group_gaps
 from heads.analysis.groups import Minimum, group_by, group_records
+from heads.analysis.power import smallest_detectable
 from heads.analysis.rates import FAMILIES, WHOLE, clips_of, compared_rates, family_of
 from heads.bootstrap import bootstrap_gaps
-from tests.heads.analysis.answers import LABELS, answers, halves, make_tested
+from tests.heads.analysis.answers import (
+    LABELS,
+    answers,
+    halves,
+    make_tested,
+    share_of_deals_as_far,
+)
 
 varied = settings(deadline=None, max_examples=15)
 QUICK = GapConfig(replicates=0)
@@ -91,7 +98,7 @@ def test_how_many_equal_seeds_were_summed_does_not_matter():
     once = gaps_of(truth, guess, names, values)
     thrice = gaps_of(truth, np.stack([guess] * 3), names, values)
     for one, other in zip(once, thrice, strict=True):
-        for key in ("gap", "ci95", "ratio", "ratio_ci95", "p", "smallest_detectable"):
+        for key in ("gap", "ci95", "ratio", "ratio_ci95", "p", "error", "freedom"):
             assert one[key] == pytest.approx(other[key], abs=1e-9), key
 
 
@@ -126,6 +133,21 @@ def jackknife(truth, guess, names, change):
     return {m: (count - 1) * np.var([change(own[m]) for own in left_out]) for m in left_out[0]}
 
 
+def of_weights(truth, names, chosen, metric):
+    """How many speakers who weigh alike a rate rests on: 1 / sum of squared shares."""
+    rate, _, label = metric.partition(":")
+    own = [truth == c for c in range(3)]
+    if rate in ("recall", "fpr"):
+        one = own[LABELS.index(label)]
+        parts = [one if rate == "recall" else ~one]
+    else:
+        parts = own if rate in ("ua", "macro_f1") else [np.ones(len(truth), bool)]
+    speakers = sorted(set(names[chosen]))
+    shares = [[(part & chosen & (names == s)).sum() / (part & chosen).sum() for s in speakers]
+              for part in parts]  # fmt: skip
+    return 1 / (np.mean(shares, axis=0) ** 2).sum()
+
+
 @pytest.mark.parametrize(("key", "change"), [("ci95", float), ("ratio_ci95", np.log)])
 def test_each_interval_is_welchs_over_jackknife_errors(key, change):
     truth, guess, names = answers(9, 30, 1)
@@ -135,7 +157,10 @@ def test_each_interval_is_welchs_over_jackknife_errors(key, change):
     u, v = (jackknife(truth[r], guess[r], names[r], change) for r in rows.values())
     x, y = (sklearn_rates(truth[r], guess[r]) for r in rows.values())
     for metric in x:
-        freedom = (u[metric] + v[metric]) ** 2 / (u[metric] ** 2 / 3 + v[metric] ** 2 / 4)
+        n, m = (of_weights(truth, names, rows[value], metric) for value in "ab")
+        freedom = (u[metric] + v[metric]) ** 2 / (
+            u[metric] ** 2 / (n - 1) + v[metric] ** 2 / (m - 1)
+        )
         half = stats.t.ppf(0.975, freedom) * np.sqrt(u[metric] + v[metric])
         center = change(x[metric]) - change(y[metric])
         wanted = np.array([center - half, center + half])
@@ -160,7 +185,10 @@ def test_where_speakers_stand_in_both_groups_each_is_left_out_of_both_at_once():
         if gap["metric"] == "ece":
             continue
         left_out = [gap_without(f"s{s:02}", gap["metric"]) for s in range(6)]
-        half = stats.t.ppf(0.975, 5) * np.sqrt(5 / 6 * np.sum((left_out - np.mean(left_out)) ** 2))
+        freedom = min(of_weights(truth, names, values == v, gap["metric"]) for v in "ab") - 1
+        half = stats.t.ppf(0.975, freedom) * np.sqrt(
+            5 / 6 * np.sum((left_out - np.mean(left_out)) ** 2)
+        )
         center = gap_without("nobody", gap["metric"])
         assert gap["gap"] == pytest.approx(center)
         assert gap["ci95"] == pytest.approx([center - half, center + half])
@@ -262,6 +290,52 @@ def test_clips_of_a_speaker_are_no_independent_witnesses():
     assert gap["ci95"][0] < 0 < gap["ci95"][1]
 
 
+def test_p_is_the_larger_of_the_permutations_and_welchs():
+    """Three speakers who differ by far more than seven others, and the other way round."""
+    larger = set()
+    for seed, spreads in enumerate([(0.3, 0.05), (0.05, 0.3)] * 3):
+        rng = np.random.default_rng(seed)
+        skill = 0.5 + np.repeat(spreads, (3, 7)) * rng.uniform(-1, 1, 10)
+        names = np.repeat([f"s{s:02}" for s in range(10)], 40)
+        right = rng.random((10, 40)) < skill[:, None]
+        values = halves(names, 3)
+        gaps = gaps_of(np.zeros(400, int), np.where(right.ravel(), 0, 1), names, values)
+        means = right.mean(axis=1)
+        welch = stats.ttest_ind(means[:3], means[3:], equal_var=False).pvalue
+        share = share_of_deals_as_far(means, 3)
+        assert of_metric(gaps, "wa")["p"] == pytest.approx(max(share, welch))
+        larger.add(bool(welch > share))
+    assert larger == {True, False}
+
+
+# The smallest gap that would be found
+
+
+def test_three_speakers_a_side_could_show_no_gap_however_large():
+    """2 / 20 is the smallest p: a t-test would promise what the permutations cannot keep."""
+    truth, guess, names = answers(6, 30, 0)
+    gap = of_metric(corrected(gaps_of(truth, guess, names, halves(names)), "ua"), "ua")
+    assert gap["error"] is not None
+    assert (gap["too_few"], gap["smallest_detectable"]) == (True, None)
+    assert gap["reason"] == "80 % power: no p of so few speakers is 0.05 or less"
+
+
+def test_more_gaps_need_larger_ones():
+    """4 + 4 speakers: p are multiples of 2 / 70, too coarse for two gaps; 5 + 5 are enough."""
+    for speakers, level in ((8, 2 / 70), (10, 12 / 252)):
+        truth, guess, names = answers(speakers, 30, 0)
+        gaps = gaps_of(truth, guess, names, halves(names))
+        one, two = (of_metric(corrected(gaps * times, "ua"), "wa") for times in (1, 2))
+        error, freedom = np.array(one["error"]), np.array(one["freedom"])
+        assert one["smallest_detectable"] == smallest_detectable(error, freedom, level)
+        if speakers == 8:
+            assert two["smallest_detectable"] is None
+            assert two["reason"] == "80 % power: no p of so few speakers is 0.05 / 2 or less"
+        else:
+            wanted = smallest_detectable(error, freedom, 6 / 252)
+            assert two["smallest_detectable"] == wanted > one["smallest_detectable"]
+
+
 # Which groups are compared
 
 
@@ -310,7 +384,7 @@ def test_speakers_who_do_not_differ_give_a_gap_and_p_without_interval():
     truth = np.tile([0, 1, 2], 32)
     guess = np.where(np.array(halves(names)) == "a", truth, np.roll(truth, 1))
     gap = of_metric(gaps_of(truth, guess, names, halves(names)), "ua")
-    assert (gap["gap"], gap["ci95"], gap["ratio"], gap["smallest_detectable"]) == (1, *[None] * 3)
+    assert (gap["gap"], gap["ci95"], gap["ratio"], gap["error"]) == (1, *[None] * 3)
     assert gap["p"] == gap["smallest_p"] == 2 / 70
     assert gap["reason"].startswith("no interval: without some speaker it is undefined, speakers d")
 
@@ -323,14 +397,14 @@ def test_a_rate_of_zero_has_no_ratio():
     assert gap["ci95"] is not None
 
 
-def test_two_wildly_different_speakers_a_side_could_show_no_gap():
-    names = np.repeat([f"s{s:02}" for s in range(4)], 30)
-    right = np.concatenate([np.arange(30) < n for n in (28, 3, 25, 2)])
+def test_four_wildly_different_speakers_a_side_could_show_no_gap():
+    names = np.repeat([f"s{s:02}" for s in range(8)], 30)
+    right = np.concatenate([np.arange(30) < n for n in (28, 1, 29, 2, 29, 2, 28, 1)])
     guess = np.where(right, 0, 1)
-    gap = of_metric(gaps_of(np.zeros(120, int), guess, names, halves(names)), "wa")
+    gaps = corrected(gaps_of(np.zeros(240, int), guess, names, halves(names)), "ua")
+    gap = of_metric(gaps, "wa")
     assert gap["smallest_detectable"] is None
     assert gap["reason"] == "no gap is so large that it would be found four times in five"
-    assert gap["ci95"] == [-1, 1]
 
 
 def test_crossed_groups_of_unequal_speakers_are_not_tested():
@@ -339,11 +413,10 @@ def test_crossed_groups_of_unequal_speakers_are_not_tested():
     values[names == "s05"] = "b"  # one speaker in one group only
     gaps = gaps_of(truth, guess, names, values)
     assert {gap["p"] for gap in gaps} == {None}
-    told = "5 speakers stand in both groups, and {}: no test"
-    share = told.format("not each of them stands for the same share of both")
-    assert of_metric(gaps, "ua")["reason"] == share
-    assert of_metric(gaps, "ece")["reason"] == told.format("it is no sum over speakers")
+    told = "5 speakers stand in both groups, and not each has as many clips of every emotion in"
+    assert {gap["reason"] for gap in gaps} == {f"{told} both: no test"}
     assert of_metric(gaps, "ua")["ci95"] is not None
+    assert {gap["smallest_detectable"] for gap in corrected(gaps, "ua")} == {None}
 
 
 def test_crossed_groups_of_equal_speakers_are_tested_within_them():
@@ -371,7 +444,8 @@ def test_the_best_and_the_worst_speaker_are_named_without_interval():
     assert gap["b"] == min(accuracy, key=accuracy.get)
     assert gap["gap"] == pytest.approx(accuracy[gap["a"]] - accuracy[gap["b"]])
     assert gap["ratio"] == pytest.approx(accuracy[gap["a"]] / accuracy[gap["b"]])
-    assert {gap[key] for key in ("ci95", "p", "smallest_p", "smallest_detectable")} == {None}
+    assert {gap[key] for key in ("ci95", "p", "smallest_p", "error", "freedom")} == {None}
+    assert of_metric(corrected(gaps, "ua"), "wa")["smallest_detectable"] is None
     assert gap["reason"] == "highest and lowest speaker, chosen by looking"
 
 
@@ -383,6 +457,10 @@ def test_of_speakers_who_are_alike_none_is_best(speakers):
 
 
 # Correction
+
+
+def gap_record(metric, p, smallest_p):
+    return {"metric": metric, "p": p, "smallest_p": smallest_p, "error": 0.05, "freedom": 12.0}
 
 
 def closed_testing(p_values):
@@ -398,7 +476,7 @@ def closed_testing(p_values):
 @settings(deadline=None, max_examples=40)
 @given(st.lists(st.tuples(st.sampled_from(COMPARED), st.none() | st.floats(0, 1)), max_size=9))
 def test_holm_is_the_closed_bonferroni_test_of_each_family(drawn):
-    gaps = [{"metric": metric, "p": p, "smallest_p": 1e-4} for metric, p in drawn]
+    gaps = [gap_record(metric, p, 1e-4) for metric, p in drawn]
     found = corrected(gaps, "ua")
     for family in FAMILIES:
         own = [gap for gap in found if family_of(gap["metric"]) == family]
@@ -422,7 +500,7 @@ def test_too_few_speakers_to_decide():
 
 
 def test_a_gap_that_stands_is_decided():
-    gaps = [{"metric": "ua", "p": p, "smallest_p": 0.02} for p in (0.001, 0.02, 0.4)]
+    gaps = [gap_record("ua", p, 0.001) for p in (0.001, 0.02, 0.4)]
     found = corrected(gaps, "ua")
     assert [gap["p_holm"] for gap in found] == pytest.approx([0.003, 0.04, 0.4])
     assert [gap["too_few"] for gap in found] == [False, False, False]

@@ -6,17 +6,19 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from heads.analysis import exchange, permutation
 from heads.analysis.gaps import GapConfig
 from heads.analysis.groups import Minimum
 from heads.analysis.mitigation import (
     corrected_changes,
+    corrected_groups,
     gap_changes,
     group_changes,
     overall_change,
     two_runs,
 )
 from heads.analysis.significance import sign_flip
-from tests.heads.analysis.answers import answers, halves, make_tested
+from tests.heads.analysis.answers import answers, halves, make_tested, share_of_deals_as_far
 
 QUICK = GapConfig(replicates=0)
 SPEAKERS, CLIPS = 16, 60
@@ -120,16 +122,46 @@ def test_a_gap_that_was_closed_is_found():
     assert groups["b"]["ua"]["p"] < 0.01 < groups["a"]["ua"]["p"]
 
 
-def test_where_everybody_gained_alike_no_gap_changed():
+def test_where_everybody_gained_alike_no_gap_changed(monkeypatch):
     """Swapping runs would see the gain of all; permuting groups sees that it is the same."""
-    repetitions, below, gained = 60, 0, 0
+    monkeypatch.setattr(permutation, "DRAWS", 199)
+    monkeypatch.setattr(exchange, "DRAWS", 199)
+    repetitions, below, gained = 150, 0, 0
     for seed in range(repetitions):
         first, second = two_planted(seed, (0.6, 0.5), (0.75, 0.65))
         _, groups, gaps = changes_of(first, second)
         below += of_metric(gaps, "ua")["p"] <= 0.05
         gained += groups["a"]["ua"]["p"] <= 0.05
-    assert below <= stats.binom.isf(1e-4, repetitions, 0.05)
+    assert below <= stats.binom.isf(1e-3, repetitions, 0.05)
     assert gained > 0.9 * repetitions
+
+
+def test_the_change_of_a_gap_has_the_larger_p_of_the_permutations_and_welchs():
+    """Runs change three speakers of one group by far more than those of the other."""
+    larger = set()
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        sides = np.array(halves(NAMES, 3))
+        truth = rng.integers(0, 3, len(NAMES))
+        change = np.repeat(rng.uniform(-1, 1, SPEAKERS), CLIPS)
+        change *= np.where(sides == "a", *((0.3, 0.03) if seed % 2 else (0.03, 0.2)))
+        first, second = run_of(rng, truth, 0.5), run_of(rng, truth, 0.5 + change)
+        moved = speaker_accuracies(second) - speaker_accuracies(first)
+        welch = stats.ttest_ind(moved[:3], moved[3:], equal_var=False).pvalue
+        share = share_of_deals_as_far(moved, 3)
+        p = of_metric(changes_of(first, second, sides)[2], "wa")["p"]
+        assert p == pytest.approx(max(share, welch))
+        larger.add(bool(welch > share))
+    assert larger == {True, False}
+
+
+def test_an_interval_of_a_change_reaches_beyond_one():
+    """A gap of -1 may become one of +1: changes go from -2 to 2."""
+    truth = np.random.default_rng(0).integers(0, 3, len(NAMES))
+    worst = np.where(SIDES == "a", 0.03, 0.97)
+    first, second = (run_of(np.random.default_rng(8), truth, own) for own in (worst, 1 - worst))
+    gap = of_metric(changes_of(first, second)[2], "wa")
+    assert 1 < gap["ci95"][0] < gap["change"] < gap["ci95"][1] < 2
 
 
 def test_groups_that_the_same_speakers_stand_in():
@@ -169,7 +201,32 @@ def test_single_speakers_and_one_group_have_no_changes():
 
 
 def test_each_metric_is_corrected_by_itself():
-    changes = [{"metric": m, "p": p} for m in ("ua", "wa") for p in (0.01, 0.04)]
+    changes = [
+        {"metric": m, "p": p, "smallest_p": 0.03 if p > 0.03 else 0.001}
+        for m, p_values in (("ua", (0.01, 0.04)), ("wa", (0.01, 0.04)), ("ece", (0.03, 0.4)))
+        for p in p_values
+    ]
     found = corrected_changes(changes, "wa")
+    assert [x["too_few"] for x in found] == [False] * 5 + [True]
+    found = found[:4]
     assert [x["p_holm"] for x in found] == pytest.approx([0.02, 0.04] * 2)
     assert [x["exploratory"] for x in found] == [True, True, False, False]
+
+
+def test_groups_are_corrected_over_all_columns():
+    p = {"gender": {"female": 0.01, "male": 0.2}, "room": {"hall": 0.02, "booth": None}}
+    groups = {
+        column: {
+            name: {"speakers": 4, **{m: {"p": own} for m in ("ua", "wa", "macro_f1", "ece")}}
+            for name, own in values.items()
+        }
+        for column, values in p.items()
+    }
+    found = corrected_groups(groups)
+    holm = {"female": 0.03, "hall": 0.04, "male": 0.2, "booth": None}
+    for values in found.values():
+        for name, own in values.items():
+            for metric in ("ua", "ece"):
+                wanted = None if holm[name] is None else pytest.approx(holm[name])
+                assert own[metric]["p_holm"] == wanted
+    assert "p_holm" not in groups["gender"]["female"]["ua"]

@@ -17,6 +17,7 @@ from heads.analysis.rates import (
     family_of,
     fractions,
     rates,
+    speaker_weights,
     supports,
 )
 from heads.metrics import scores, tally
@@ -99,3 +100,20 @@ def test_fractions_are_the_rates_that_are_sums():
         assert mean == pytest.approx(wanted[name]), name
     assert set(compared_rates(tallies, LABELS)) == set(found) | {"macro_f1", "ece"}
     assert {family_of(name) for name in wanted} == {*WHOLE, *PER_CLASS}
+
+
+def test_weights_of_speakers_are_their_shares_of_the_clips_that_a_rate_is_over():
+    truth = np.repeat([0, 1, 0, 1, 1], (6, 2, 2, 4, 4))  # nobody is sad
+    cells = np.repeat([0, 0, 1, 1, 2], (6, 2, 2, 4, 4))
+    tallies = count_by(make_tested(truth, truth, cells.astype(str)), cells, 3)
+    found = speaker_weights(tallies, LABELS)
+    wanted = {"angry": [6 / 8, 2 / 8, 0], "happy": [2 / 10, 4 / 10, 4 / 10], "sad": [0, 0, 0]}
+    for label, shares in wanted.items():
+        assert found[f"recall:{label}"] == pytest.approx(shares)
+    assert found["fpr:angry"] == pytest.approx(wanted["happy"])
+    assert found["ece"] is found["wa"]
+    assert found["wa"] == pytest.approx([8 / 18, 6 / 18, 4 / 18])
+    means = np.mean([wanted["angry"], wanted["happy"]], axis=0)
+    assert found["ua"] == pytest.approx(means)
+    assert found["macro_f1"] == pytest.approx(means)
+    assert found.keys() == compared_rates(tallies, LABELS).keys()

@@ -9,9 +9,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from heads.analysis.planted import Design, plant, planted_run
-from heads.analysis.significance import COMPARED, DRAWS, compare_pair, holm, sign_flip
+from heads.analysis.significance import (
+    COMPARED,
+    DRAWS,
+    LEVEL,
+    compare_pair,
+    holm,
+    sign_flip,
+    stands,
+    too_few,
+)
 from heads.metrics import scores
 
 ADDITIVE = ("ua", "wa", "top2", "kl", "kendall_tau")
@@ -35,6 +45,41 @@ def test_p_is_the_share_of_all_patterns_of_signs(values):
     found = sign_flip(differences)
     assert found.p == pytest.approx(expected)
     assert found.p >= found.smallest_p == 2.0 ** (1 - len(values)) or found.p == 1
+
+
+def test_no_p_is_below_the_smallest_that_so_many_speakers_can_give():
+    """Of 40 speakers of whom 30 move, all patterns of these are counted."""
+    still = np.concatenate([np.ones(30), np.zeros(10)])
+    found = sign_flip(still)
+    assert found.p == 2.0**-29
+    assert found.smallest_p == 2.0**-31
+
+
+def holm_by_hand(p_values):
+    order = sorted(range(len(p_values)), key=p_values.__getitem__)
+    steps = [p_values[i] * (len(order) - rank) for rank, i in enumerate(order)]
+    return {i: max(steps[: rank + 1]) for rank, i in enumerate(order)}
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.tuples(st.floats(0.001, 1), st.floats(0.001, 1)), min_size=1, max_size=5))
+def test_too_few_is_where_the_smallest_p_would_not_stand_among_the_others(drawn):
+    p_values, smallest = [max(pair) for pair in drawn], [min(pair) for pair in drawn]
+    for i, few in enumerate(too_few(p_values, smallest)):
+        lucky = [*p_values[:i], smallest[i], *p_values[i + 1 :]]
+        assert few == (holm_by_hand(lucky)[i] > LEVEL)
+        assert not few or holm_by_hand(p_values)[i] > LEVEL
+
+
+def test_a_clear_difference_of_another_run_leaves_more_to_six_speakers():
+    """Two comparisons: 2 / 2^6 stands after one that is sure, and not beside one that is not."""
+    assert too_few([0.2, 1e-7], [2.0**-5, 1e-7]) == [False, False]
+    assert too_few([0.2, 0.2], [2.0**-5, 1e-7]) == [True, False]
+    assert too_few([None, 0.2], [None, 2.0**-5]) == [False, False]
+
+
+def test_p_of_the_level_stands():
+    assert [stands(p) for p in (LEVEL, LEVEL + 1e-12, None)] == [True, False, False]
 
 
 def test_halves_and_draws_agree_with_each_other():
@@ -112,7 +157,33 @@ def test_a_seed_more_of_the_same_changes_nothing():
 def test_a_run_and_itself_are_alike():
     run, _ = two_runs()
     for difference in compare_pair(run, run).differences.values():
-        assert (difference.estimate, difference.test.p) == (0, 1)
+        assert (difference.estimate, difference.ci95, difference.test.p) == (0, None, 1)
+
+
+@pytest.mark.parametrize(("speakers", "smallest"), [((4, 4), 2 / 2**8), ((8, 8), 1 / 2_000)])
+def test_the_smallest_p_of_swaps_is_that_of_all_or_of_those_drawn(speakers, smallest):
+    design = Design(speakers=speakers, clips=(20,), classes=3, runs=2, difference=0.3,
+                    run_spread=0.01, spread=(0.02, 0.02))  # fmt: skip
+    outcomes = plant(design, 1, 0)
+    runs = planted_run(outcomes, run=0), planted_run(outcomes, run=1)
+    test = compare_pair(*runs, ["macro_f1"]).differences["macro_f1"].test
+    assert test.p == test.smallest_p == smallest
+
+
+def test_degrees_of_freedom_are_those_of_the_effective_number_of_speakers():
+    """Speakers with 1 or 9 clips of each class: the interval is that of WA by its formula."""
+    design = Design(speakers=(4, 4), clips=(1, 9), classes=3, runs=2, run_spread=0.04)
+    outcomes = plant(design, 1, 3)
+    first, second = (planted_run(outcomes, run=r) for r in (0, 1))
+    right = [run.predictions[0].argmax(1) == run.targets.argmax(1) for run in (first, second)]
+    change, clips = right[0].astype(float) - right[1], np.bincount(first.speaker_codes)
+    left_out = np.array([change[first.speaker_codes != g].mean() for g in range(8)])
+    freedom = clips.sum() ** 2 / (clips**2).sum() - 1
+    error = np.sqrt(7 / 8 * ((left_out - left_out.mean()) ** 2).sum())
+    half = stats.t.ppf(0.975, freedom) * error
+    found = compare_pair(first, second, ["wa"]).differences["wa"]
+    assert freedom < 4
+    assert found.ci95 == pytest.approx([change.mean() - half, change.mean() + half])
 
 
 def test_what_is_left_out_is_told():

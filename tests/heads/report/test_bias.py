@@ -21,7 +21,8 @@ from heads.results import Run
 LABELS = ("angry", "happy", "sad")
 QUICK = GapConfig(replicates=0)
 GAP_KEYS = {"by", "metric", "a", "b", "gap", "ci95", "ci95_bootstrap", "ratio", "ratio_ci95", "p",
-            "p_holm", "smallest_p", "smallest_detectable", "exploratory", "too_few"}  # fmt: skip
+            "p_holm", "smallest_p", "smallest_detectable", "exploratory", "too_few",
+            "error", "freedom"}  # fmt: skip
 
 
 def bias(run, by, minimum=None, config=QUICK):
@@ -128,7 +129,7 @@ def test_the_record_holds_what_is_promised_and_no_nan(run):
     for groups in record["groups"].values():
         for group in groups.values():
             assert group.keys() == {"n", "speakers", "ua", "wa", "macro_f1", "ece", "recall", "fpr",
-                                    "f1", "ci95", "too_small"}  # fmt: skip
+                                    "f1", "support", "ci95", "too_small"}  # fmt: skip
         assert sum(group["n"] for group in groups.values()) == 96
     for gap in record["gaps"]:
         assert gap.keys() - {"reason", "caution"} == GAP_KEYS
@@ -276,6 +277,27 @@ def test_one_group_has_nothing_to_compare(edited):
     assert record["remarks"] == ["language: no two groups to compare"]
     assert record["equalised_odds"]["language"]["difference"] is None
     assert "No two groups to compare." in text
+
+
+def test_groups_that_are_all_right_have_odds_of_nothing(edited):
+    run = write_answers(
+        edited, ["female"] * 48 + ["male"] * 48, np.ones(96, bool),
+        [f"s{n // 12:02}" for n in range(96)],
+    )  # fmt: skip
+    record, text = bias(run, ["gender"])
+    odds = record["equalised_odds"]["gender"]
+    assert (odds["difference"], odds["a"], odds["b"]) == (0, None, None)
+    assert "gender 0.0 (all groups have the same rates)" in " ".join(text.split("\n"))
+
+
+def test_three_speakers_a_side_have_no_power_and_the_text_says_why(edited):
+    right = np.random.default_rng(0).random(96) < 0.7
+    run = write_answers(
+        edited, ["female"] * 48 + ["male"] * 48, right, [f"s{n // 16:02}" for n in range(96)]
+    )
+    record, text = bias(run, ["gender"])
+    assert of_metric(record, "ua")["smallest_detectable"] is None
+    assert "80 % power: no p of so few speakers is 0.05 or less." in " ".join(text.split("\n"))
 
 
 def test_a_group_of_one_speaker_is_left_out_by_name(edited):

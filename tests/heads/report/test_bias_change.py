@@ -72,7 +72,8 @@ def test_a_gap_that_closed_because_the_weaker_group_gained(planted_runs):
     assert abs(gap["after"]) < abs(gap["before"])
     assert gap["p_holm"] < 0.05
     assert record["overall"]["ua"]["change"] > 0.1
-    assert record["groups"]["gender"]["male"]["ua"]["p"] < 0.05
+    male = record["groups"]["gender"]["male"]["ua"]
+    assert male["p"] < male["p_holm"] < 0.05
     assert ": it is smaller." in text
     assert "everybody got worse" not in text
     json.dumps(record, allow_nan=False)
@@ -145,6 +146,25 @@ def test_four_speakers_are_too_few(planted_runs):
     assert "too few speakers to decide whether that is more than chance." in text
 
 
+def test_two_columns_may_be_too_few_for_eight_speakers(planted_runs):
+    """2 / 70 would stand by itself, and cannot beside a second gap."""
+    first, second = planted_runs("plain", (0.9, 0.45)), planted_runs("alike", (0.8, 0.46))
+    for run in (first, second):
+        lines = [json.loads(x) for x in (run.path / "utterances.jsonl").read_text().splitlines()]
+        for line in lines:
+            number = int(line["speaker"][1:])
+            line["extra"] = {"side": "left" if number // 2 % 2 else "right"}
+            line["gender"] = line["gender"] if number < 8 else None
+        lines = [{k: v for k, v in line.items() if v is not None} for line in lines]
+        (run.path / "utterances.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines))
+    alone, _ = change_of(first, second)
+    both, text = change_of(first, second, ["gender", "side"])
+    gap, beside = primary(alone), next(g for g in both["gaps"] if g["by"] == "gender")
+    assert gap["smallest_p"] == beside["smallest_p"] == 2 / 70
+    assert (gap["too_few"], beside["too_few"]) == (False, True)
+    assert "too few speakers to decide whether that is more than chance." in text
+
+
 def test_an_easier_task_is_said(planted_runs):
     first = planted_runs("plain", (0.8, 0.6))
     second = planted_runs(
@@ -169,6 +189,13 @@ def test_the_text_shows_the_record(planted_runs):
     line = next(line for line in text.split("\n") if line.startswith("female - male  UA"))
     assert f"{100 * primary(record)['change']:+.1f}" in line
     assert "speaker" not in record["groups"]
+    for name, own in record["groups"]["gender"].items():
+        line = next(line for line in text.split("\n") if line.split()[:3:2] == [name, "UA"])
+        shown = "< 0.001" if own["ua"]["p_holm"] < 0.001 else f"{own['ua']['p_holm']:.3f}"
+        assert line.endswith(shown)
+    assert "p (Holm) is corrected within a metric, over all groups, and over all gaps." in (
+        " ".join(text.split("\n"))
+    )
 
 
 def test_what_only_one_run_tested_is_left_out_and_said(planted_runs):

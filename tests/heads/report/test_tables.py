@@ -12,7 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embedcache.errors import UsageError
-from heads.report.tables import FORMATS, percent, render_cells, render_records, require_format
+from heads.report.tables import (
+    FORMATS,
+    p_value,
+    percent,
+    render_cells,
+    render_records,
+    require_format,
+)
 
 TABLE = pd.DataFrame(
     {
@@ -95,3 +102,12 @@ def test_formats_are_known():
     assert [require_format(name) for name in FORMATS] == list(FORMATS)
     with pytest.raises(UsageError, match="unknown --format 'jsn': did you mean 'json'"):
         require_format("jsn")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0421, "0.042"), (0.001, "0.001"), (0.00099, "< 0.001"), (1, "1.000"), (None, "-"),
+     (float("nan"), "-")],
+)  # fmt: skip
+def test_p_values_have_three_decimals(value, text):
+    assert p_value(value) == text

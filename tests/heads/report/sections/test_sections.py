@@ -148,6 +148,16 @@ def test_bias_has_a_picture_for_each_column_and_tables_of_groups(results):
     assert section.summary == record["summary"]
 
 
+def test_groups_with_the_same_rates_have_no_names_beside_their_odds(results):
+    record = records.bias_record("id", LABELS, (("gender", "female", "male"),))
+    nothing = dict.fromkeys(("emotion", "rate", "a", "b"))
+    record["equalised_odds"]["gender"] = nothing | {
+        "difference": 0.0, "reason": "all groups have the same rates"
+    }  # fmt: skip
+    section, _ = bias_section(record, "", named(results[0]))
+    assert section.facts["equalised odds by gender"] == "all groups have the same rates"
+
+
 def test_many_gaps_are_drawn_by_size_and_all_of_them_listed(results):
     record = records.bias_record("id", [f"emotion{n}" for n in range(30)])
     rng = np.random.default_rng(0)
