@@ -27,6 +27,7 @@ from benchmarks.studies import (
     Coverage,
     T,
     alarm_bound,
+    change_study,
     familywise_alarms,
     gap_alarms,
     gap_coverage,
@@ -84,7 +85,9 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=4000)
     parser.add_argument("--replicates", type=int, default=2000, help="of each bootstrap")
     parser.add_argument("--draws", type=int, default=999, help="of each permutation test")
-    parser.add_argument("--only", help="some of the tables: gaps,runs,alarms,power,pairs,holm")
+    parser.add_argument(
+        "--only", help="some of the tables: gaps,runs,alarms,power,changes,pairs,holm"
+    )
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     asked = parser.parse_args()
     permutation.DRAWS = asked.draws
@@ -122,9 +125,9 @@ def _conditions(asked: argparse.Namespace, name: str) -> str:
     told = [f"{asked.repetitions:,} repetitions of each row"]
     if name in ("gaps", "runs"):
         told.append(f"{asked.replicates:,} replicates of each bootstrap")
-    if name in ("alarms", "power"):
+    if name in ("alarms", "power", "changes"):
         told.append(f"{asked.draws:,} permutations, or all where there are fewer")
-    if name in ("alarms", "pairs", "holm"):
+    if name in ("alarms", "changes", "pairs", "holm"):
         told.append(f"the 99 % bound of 5 % is {_share(alarm_bound(asked.repetitions))}")
     return f"{'; '.join(told)}."
 
@@ -151,6 +154,11 @@ def _tables(repetitions: int, replicates: int) -> dict[str, tuple[list[str], lis
         for n in SPEAKERS
         for count in (3, 6)
     ]
+    changes = [  # four points better in both groups; what speakers are cancels
+        (name, replace(PAIR, speakers=design.speakers, clips=design.clips, difference=DIFFERENCE))
+        for name, design in gaps
+        if "thrice" not in name
+    ]
     widths = ["width: t", "width: studentised"]
     intervals = [_bold(T), STUDENTISED, PERCENTILE, CLIPS]
     return {
@@ -174,6 +182,12 @@ def _tables(repetitions: int, replicates: int) -> dict[str, tuple[list[str], lis
             [Row((_sizes(design), name, _share(gap_power(replace(design, gap=GAP)))),
                  gap_alarms, (replace(design, gap=GAP), repetitions, 4), _shares)
              for name, design in gaps if name in ("alike", "of unequal size")],
+        ),
+        "changes": (
+            ["speakers", "groups", _bold("t covers"), _bold("finds a change")],
+            [Row((_sizes(design), name), change_study, (design, repetitions, 7),
+                 lambda found: [_share(found[0].share), _share(found[1])])
+             for name, design in changes],
         ),
         "pairs": (
             ["speakers", "planted", "theory", _bold("t covers"), _bold("sign flip"), "McNemar"],

@@ -9,13 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from scipy import stats
 
 from heads.analysis.estimates import contrast, estimate
+from heads.analysis.gaps import GapConfig, pair_gaps
+from heads.analysis.groups import Minimum, group_by
+from heads.analysis.mitigation import gap_changes, two_runs
 from heads.analysis.permutation import permutation_test
-from heads.analysis.planted import Design, Outcomes, plant, planted_run
+from heads.analysis.planted import GROUPS, Design, Outcomes, plant, planted_run
 from heads.analysis.significance import LEVEL, Paired, compare_pair, holm
 from heads.analysis.tested import Tested
 from heads.bootstrap import bootstrap_gaps, bootstrap_intervals
@@ -77,7 +81,7 @@ def run_coverage(
     found: dict[str, list] = {name: [] for name in (T, PLAIN_T, STUDENTISED, PERCENTILE)}
     for number, tallies in enumerate(_by_speaker(outcomes)):
         found[T].append(jackknife(tallies, score, {}, clips)["ua"])
-        found[PLAIN_T].append(jackknife(tallies, score, {})["ua"])
+        found[PLAIN_T].append(jackknife(tallies, score, {}, np.ones(len(clips)))["ua"])
         boots = bootstrap_intervals(tallies, score, replicates, number)["ua"]
         found[STUDENTISED].append(boots.studentised)
         found[PERCENTILE].append(boots.percentile)
@@ -89,24 +93,53 @@ def run_coverage(
 
 
 def gap_alarms(design: Design, repetitions: int, seed: int) -> dict[str, float]:
-    """How often tests say that two groups differ in UA."""
+    """How often tests say that two groups differ in UA.
+
+    Whether t finds a gap, and whether both tests do, is asked of `pair_gaps`, as `ser bias` asks.
+    """
     outcomes = plant(design, repetitions, seed)
-    score, first, clips = unweighted(design), design.speakers[0], _clips(outcomes)
-    permuted, outside = [], []
+    score, first = unweighted(design), design.speakers[0]
+    permuted, shipped, outside = [], [], []
     for number, tallies in enumerate(_by_speaker(outcomes)):
         a, b = tallies[0, :first], tallies[0, first:]
-        permuted.append(permutation_test(a, b, score, number)[0]["ua"] or 1.0)
-        low, high = _welch(a, b, score, clips[:first], clips[first:])[1] or (-1, 1)
+        permuted.append(_or_one(permutation_test(a, b, score, number)[0]["ua"]))
+        gap = shipped_gap(outcomes, number)
+        shipped.append(_or_one(gap["p"]))
+        low, high = gap["ci95"] or (-1, 1)
         outside.append(low > 0 or high < 0)
     values, errors = _clip_gaps(outcomes)
     by_clip = np.abs(values) > stats.norm.ppf(1 - LEVEL / 2) * errors
-    small = np.array(permuted) <= LEVEL
     return {
-        PERMUTATION: float(small.mean()),
+        PERMUTATION: float((np.array(permuted) <= LEVEL).mean()),
         T: float(np.mean(outside)),
-        BOTH: float((small & np.array(outside)).mean()),
+        BOTH: float((np.array(shipped) <= LEVEL).mean()),
         CLIPS: float(by_clip.mean()),
     }
+
+
+def shipped_gap(outcomes: Outcomes, number: int) -> dict[str, Any]:
+    """What `ser bias` says of the gap in UA of one repetition."""
+    grouping = group_by(planted_run(outcomes, number), "group", outcomes.groups())
+    gaps = pair_gaps(grouping, *GROUPS, GapConfig(replicates=0, seed=number))
+    return next(gap for gap in gaps if gap["metric"] == "ua")
+
+
+def change_study(design: Design, repetitions: int, seed: int) -> tuple[Coverage, float]:
+    """The change of a gap in UA from one run to another that is better for all alike.
+
+    Its interval as `ser bias --compare` gives it, and how often its p finds a change.
+    """
+    outcomes = plant(design, repetitions, seed)
+    everything = Minimum(speakers=2, clips=1)
+    intervals, p_values = [], []
+    for number in range(repetitions):
+        after, before = (planted_run(outcomes, number, run) for run in range(2))
+        groups, _ = two_runs(before, after, "group", outcomes.groups(), everything)
+        changes = gap_changes(groups, GapConfig(replicates=0, seed=number))
+        change = next(own for own in changes if own["metric"] == "ua")
+        intervals.append(change["ci95"])
+        p_values.append(_or_one(change["p"]))
+    return _coverage(intervals, 0.0), float(np.mean(np.array(p_values) <= LEVEL))
 
 
 def pair_study(design: Design, repetitions: int, seed: int) -> tuple[Coverage, dict[str, float]]:
@@ -243,6 +276,11 @@ def _compared(first: Tested, second: Tested, seed: int) -> Paired:
 def _p(pair: Paired) -> float:
     test = pair.differences["ua"].test
     return test.p if test else 1.0
+
+
+def _or_one(p: float | None) -> float:
+    """A gap without a test is never found."""
+    return 1.0 if p is None else p
 
 
 def _any(corrected) -> bool:

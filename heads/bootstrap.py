@@ -228,8 +228,9 @@ def _intervals(drawn: _Replicates) -> Bootstrap:
 def _ends(values: Array) -> tuple[float, float]:
     """The quantiles of 2.5 and 97.5 %; an undefined value lies below the one, above the other."""
     unknown = np.isnan(values)
-    low = np.quantile(np.where(unknown, -np.inf, values), _ENDS[0])
-    high = np.quantile(np.where(unknown, np.inf, values), _ENDS[1])
+    with np.errstate(invalid="ignore"):  # between two infinities there is no number
+        low = np.quantile(np.where(unknown, -np.inf, values), _ENDS[0])
+        high = np.quantile(np.where(unknown, np.inf, values), _ENDS[1])
     return float(low), float(high)
 
 

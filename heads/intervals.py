@@ -20,7 +20,7 @@ def jackknife(
     by_speaker: Array,
     score: Callable[[Array], Mapping[str, Array]],
     limits: Mapping[str, tuple[float, float]],
-    clips: Array | None = None,
+    clips: Array,
 ) -> dict[str, tuple[float, float] | None]:
     """95 % intervals over speakers by the delete-one-speaker jackknife (Efron & Stein 1981).
 
@@ -32,7 +32,7 @@ def jackknife(
         by_speaker: [..., G, K] tallies of each speaker; leading axes are seeds, averaged over.
         score: Summed tallies [..., K] to scores [...] by name.
         limits: Lowest and highest value that a score can have; 0 and 1 where it is not named.
-        clips: [..., G], how many of each speaker count; None where all have as many.
+        clips: [..., G], how many of each speaker count.
 
     Returns:
         Per score (low, high), clipped to what it can be; None of one speaker, of one who has nearly
@@ -41,9 +41,7 @@ def jackknife(
     count = by_speaker.shape[-2]
     everyone = by_speaker.sum(axis=-2, keepdims=True)
     full = score(everyone[..., 0, :])
-    effective = float(count)
-    if clips is not None and count:
-        effective = effective_speakers(clips.reshape(-1, count).sum(axis=0))
+    effective = effective_speakers(clips.reshape(-1, count).sum(axis=0)) if count else 0.0
     if effective < FEWEST:
         return dict.fromkeys(full, None)
     without = score(everyone - by_speaker)

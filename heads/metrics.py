@@ -9,6 +9,8 @@ Letters: N utterances, C classes, G groups; `...` any leading axes.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import numpy.typing as npt
 
@@ -224,6 +226,9 @@ def f1_scores(confusion: Array) -> Array:
 def speaker_interval(by_speaker: Array, classes: int) -> dict[str, tuple[float, float] | None]:
     """95 % intervals over speakers of every metric; see `heads.intervals.jackknife`.
 
+    Speakers count by their utterances; where some have a tied truth, by those that are scored, but
+    for tau and KL, which look at all.
+
     Args:
         by_speaker: [..., G, K] tallies of each speaker; leading axes are seeds, averaged over.
         classes: C.
@@ -233,8 +238,14 @@ def speaker_interval(by_speaker: Array, classes: int) -> dict[str, tuple[float, 
         undefined metric allow none.
     """
     limits = {m: (LOWER_LIMIT.get(m, 0.0), UPPER_LIMIT.get(m, 1.0)) for m in METRICS}
-    clips = by_speaker[..., _Parts(classes).sums][..., -1]  # KL counts each utterance
-    return jackknife(by_speaker, lambda tallies: scores(tallies, classes), limits, clips)
+    score = partial(scores, classes=classes)
+    every = tally_sums(by_speaker, classes)["kl_count"]
+    scored = by_speaker[..., _Parts(classes).confusion].sum(axis=-1)
+    found = jackknife(by_speaker, score, limits, every)
+    if np.array_equal(scored, every):
+        return found
+    of_all = {name: found[name] for name in ("kendall_tau", "kl")}
+    return jackknife(by_speaker, score, limits, scored) | of_all
 
 
 def _bins(tallies: Array, classes: int) -> Array:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from heads.analysis.judged import Judged, interval, sum_of
+from heads.intervals import effective_speakers
 from heads.labels import majority
 from heads.metrics import confusion_scores
 
@@ -51,10 +52,11 @@ def _scored(judged: Judged, weights: Array) -> dict[str, Any]:
     if not row["n"]:
         nothing = dict.fromkeys(("ua", "ua_ci95", "wa", "wa_ci95", "change", "change_ci95"))
         return row | nothing | {"reason": "no clip is left"}
-    speakers = judged.tested.speakers
     speakers, classes = judged.tested.speakers, part.shape[-1]
     own = part[:, part.sum(axis=(0, 2, 3)) > 0]  # speakers who have a clip that counts
     pairs = np.concatenate([_flat(part), _flat(whole)], axis=-1)
+    clips = [own.sum(axis=(0, 2, 3)) for own in (part, whole)]
+    fewer = min(clips, key=effective_speakers)  # a difference is known no better than its sides
 
     def inside(tallies: Array) -> dict[str, Array]:
         confusion = tallies.reshape(*tallies.shape[:-1], classes, classes)
@@ -68,7 +70,8 @@ def _scored(judged: Judged, weights: Array) -> dict[str, Any]:
         return {"change": inside(of_part)["ua"] - inside(of_all)["ua"]}
 
     means = {**inside(_flat(own).sum(axis=1)), **change(pairs.sum(axis=1))}
-    edges = {**interval(_flat(own), inside, speakers), **interval(pairs, change, speakers)}
+    edges = interval(_flat(own), inside, own.sum(axis=(2, 3)), speakers)
+    edges |= interval(pairs, change, fewer, speakers)
     row |= {name: float(values.mean()) for name, values in means.items()}
     return row | {f"{name}_ci95": found for name, found in edges.items()}
 

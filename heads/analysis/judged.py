@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from heads.analysis.tested import Tested
 from heads.analysis.votes import Votes
-from heads.intervals import jackknife
+from heads.intervals import FEWEST, effective_speakers, jackknife
 from heads.labels import majority
 from heads.soft_metrics import jensen_shannon, kendall_tau, kl_divergence
 
@@ -48,7 +48,10 @@ def why_no_interval(tested: Tested) -> str | None:
     unknown = int((tested.speakers == "").sum())
     if unknown:
         return f"{unknown} of {len(tested.ids)} clips name no speaker"
-    return "one speaker" if len(set(tested.speakers.tolist())) < 2 else None
+    clips = np.bincount(tested.speaker_codes).astype(np.float64)
+    if len(clips) < 2:
+        return "one speaker"
+    return "one speaker has nearly all clips" if effective_speakers(clips) < FEWEST else None
 
 
 def clip_scores(judged: Judged) -> dict[str, Array]:
@@ -90,16 +93,19 @@ def mean_score(name: str, values: Array, speakers: npt.NDArray[np.str_]) -> dict
     names, codes = np.unique(speakers, return_inverse=True)
     sums = np.stack([sum_of(v, codes, len(names)) for v in np.nan_to_num(values)])
     counts = np.stack([sum_of(k.astype(np.float64), codes, len(names)) for k in known])
-    tallies = np.stack([sums, counts], axis=2)[:, counts.sum(axis=0) > 0]  # [S, G, 2]
+    there = counts.sum(axis=0) > 0
+    tallies = np.stack([sums, counts], axis=2)[:, there]  # [S, G, 2]
+    edges = interval(tallies, lambda t: {name: _ratio(t)}, counts[:, there], speakers)
     return {
         name: float((sums.sum(axis=1) / counts.sum(axis=1)).mean()),
-        f"{name}_ci95": interval(tallies, lambda t: {name: _ratio(t)}, speakers)[name],
+        f"{name}_ci95": edges[name],
     }
 
 
 def interval(
     by_speaker: Array,
     score: Callable[[Array], Mapping[str, Array]],
+    clips: Array,
     speakers: npt.NDArray[np.str_],
 ) -> dict[str, list[float] | None]:
     """95 % over speakers by the jackknife, as JSON has it; None where there is none.
@@ -107,9 +113,10 @@ def interval(
     Args:
         by_speaker: [..., G, K] tallies.
         score: Summed tallies to scores.
+        clips: [..., G], how many of each speaker count.
         speakers: Of all clips that count; where one is unknown, there is no interval.
     """
-    found = jackknife(by_speaker, score, _LIMITS)
+    found = jackknife(by_speaker, score, _LIMITS, clips)
     if (speakers == "").any():
         return dict.fromkeys(found)
     return {name: None if edges is None else list(edges) for name, edges in found.items()}

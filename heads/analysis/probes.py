@@ -217,7 +217,9 @@ def _scores(read: Read) -> dict[str, Any]:
     """UA with its interval over speakers, and the mean UA of shuffled labels."""
     classes = read.confusions.shape[-1]
     heard = _heard(read.confusions)
-    interval = jackknife(heard.reshape(len(heard), -1), partial(_ua, classes=classes), {})["ua"]
+    score = partial(_ua, classes=classes)
+    clips = heard.sum(axis=(1, 2))
+    interval = jackknife(heard.reshape(len(heard), -1), score, {}, clips)["ua"]
     return {
         "ua": float(confusion_scores(heard.sum(axis=0))["ua"]),
         "ci95": list(interval) if interval else None,
@@ -239,7 +241,8 @@ def _near_best(reads: Sequence[Read], layers: Sequence[str]) -> list[str]:
         heard = _heard(both)
         score = partial(_difference, size=size)
         limits = {"difference": (-1.0, 1.0)}
-        interval = jackknife(heard.reshape(len(heard), -1), score, limits)["difference"]
+        clips = heard[:, 0].sum(axis=(1, 2))  # the same in both
+        interval = jackknife(heard.reshape(len(heard), -1), score, limits, clips)["difference"]
         if place == best or interval is None or interval[0] <= 0:
             near.append(layers[place])
     return near

@@ -55,8 +55,9 @@ def rank_correlation(
 
     # The tally of a speaker says who is in: without a speaker, it says 0 of that one.
     members = np.eye(groups)
+    clips = np.bincount(codes, minlength=groups).astype(np.float64)
     row["spearman"] = float(score(members.sum(axis=0))["spearman"])
-    return row | {"ci95": interval(members, score, speakers)["spearman"]}
+    return row | {"ci95": interval(members, score, clips, speakers)["spearman"]}
 
 
 def spearman_of_sets(x: Array, y: Array, codes: Indices, kept: Array) -> Array:

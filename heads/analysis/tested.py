@@ -151,8 +151,8 @@ def common(first: Tested, second: Tested) -> tuple[Tested, Tested]:
     """Two runs on what they share: classes, utterances, and one truth in both.
 
     Where classes are left out, utterances whose true class is among them are left out too, and
-    predictions and targets are distributions over the rest. Dimensions must be the same, and have
-    the same values.
+    predictions and targets are distributions over the rest; a prediction that gives them nothing
+    knows nothing of them, and is even. Dimensions must be the same, and have the same values.
     """
     labels = [label for label in first.labels if label in second.labels]
     if first.target == "dimensions" and first.labels != second.labels:
@@ -195,14 +195,15 @@ def _over(tested: Tested, labels: Sequence[str]) -> Tested:
     return replace(
         tested,
         labels=tuple(labels),
-        targets=_normalised(tested.targets[:, columns]),
-        predictions=_normalised(tested.predictions[..., columns]),
+        targets=_normalised(tested.targets[:, columns], otherwise=0.0),
+        predictions=_normalised(tested.predictions[..., columns], 1 / max(len(columns), 1)),
     )
 
 
-def _normalised(values: Array) -> Array:
+def _normalised(values: Array, otherwise: float) -> Array:
+    """Shares of each row's sum: `otherwise` each where that is 0."""
     total = values.sum(axis=-1, keepdims=True)
-    shares: Array = np.divide(values, total, where=total > 0, out=np.zeros_like(values))
+    shares: Array = np.divide(values, total, where=total > 0, out=np.full_like(values, otherwise))
     return shares
 
 

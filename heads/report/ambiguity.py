@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 TOP = 10
 _PARTS = ("agreement", "ambiguous", "label_agreement", "by_entropy", "trends", "tau", "held_out",
           "disagreements")  # fmt: skip
+_NO_INTERVAL = "where null, fewer than two speakers have such clips, or one has nearly all"
 _ROUNDING = 1e-5  # of shares that are written with seven digits
 
 
@@ -70,7 +71,7 @@ def ambiguity(run: Run, top: int = TOP) -> tuple[dict[str, Any], str]:
         "reason": reason,
         "labels": run.results["training"]["labels"],
         "clips": len(tested.ids),
-        "reasons": {"ci95": without or "where null, fewer than two speakers have such clips"},
+        "reasons": {"ci95": without or _NO_INTERVAL},
         **dict.fromkeys(_PARTS),
     }
     if votes is not None:

@@ -259,6 +259,7 @@ def test_more_than_an_end_of_undefined_replicates_allow_none():
     """Three times or more in 7 %."""
     tallies = np.column_stack([one_mean(np.arange(10.0)), np.arange(10) == 0])
     assert bootstrap_intervals(tallies, undefined_if_drawn(3), 4000)["mean"] == NOTHING
+    assert percentile_intervals(tallies, undefined_if_drawn(3), 4000) == {"mean": None}
 
 
 def test_replicates_without_spread_lie_beyond_the_end_of_their_side():

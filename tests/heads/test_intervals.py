@@ -20,15 +20,15 @@ def mean(tallies):
 def test_of_a_mean_it_is_the_t_interval(speakers, seed):
     values = np.random.default_rng(seed).standard_normal(speakers)
     tallies = np.stack([values, np.ones(speakers)], axis=1)
-    found = jackknife(tallies, mean, {"mean": (-np.inf, np.inf)})
+    found = jackknife(tallies, mean, {"mean": (-np.inf, np.inf)}, tallies[:, 1])
     expected = stats.t.interval(0.95, speakers - 1, values.mean(), stats.sem(values))
     assert found["mean"] == pytest.approx(expected)
 
 
 def test_it_is_cut_at_the_limits_which_are_0_and_1_if_not_named():
     tallies = np.array([[-9.0, 1.0], [10.0, 1.0]])
-    assert jackknife(tallies, mean, {})["mean"] == (0.0, 1.0)
-    assert jackknife(tallies, mean, {"mean": (-3.0, 2.0)})["mean"] == (-3.0, 2.0)
+    assert jackknife(tallies, mean, {}, np.ones(2))["mean"] == (0.0, 1.0)
+    assert jackknife(tallies, mean, {"mean": (-3.0, 2.0)}, np.ones(2))["mean"] == (-3.0, 2.0)
 
 
 @settings(deadline=None, max_examples=60)
@@ -47,7 +47,7 @@ def test_unequal_clips_take_degrees_of_freedom():
     limits = {"mean": (-np.inf, np.inf)}
     clips = tallies[:, 1]
     (low, high), (narrow_low, narrow_high) = (
-        jackknife(tallies, mean, limits, own)["mean"] for own in (clips, None)
+        jackknife(tallies, mean, limits, own)["mean"] for own in (clips, np.ones(4))
     )
     effective = 121 / 67
     expected = stats.t.ppf(0.975, effective - 1) / stats.t.ppf(0.975, 3)
@@ -68,10 +68,15 @@ def test_a_speaker_who_has_nearly_all_clips_allows_none():
     assert jackknife(tallies, mean, {}, np.array([20, 60])) != {"mean": None}
 
 
+def test_it_cannot_be_taken_without_saying_how_many_clips_each_speaker_has():
+    with pytest.raises(TypeError, match="clips"):
+        jackknife(np.ones((3, 2)), mean, {})
+
+
 def test_one_speaker_or_an_undefined_score_allow_none():
-    assert jackknife(np.array([[1.0, 2.0]]), mean, {}) == {"mean": None}
+    assert jackknife(np.array([[1.0, 2.0]]), mean, {}, np.ones(1)) == {"mean": None}
 
     def undefined(tallies):
         return {"mean": np.full(tallies.shape[:-1], np.nan)}
 
-    assert jackknife(np.ones((3, 2)), undefined, {}) == {"mean": None}
+    assert jackknife(np.ones((3, 2)), undefined, {}, np.ones(3)) == {"mean": None}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from sklearn import metrics as reference
 
 from heads.calibration import calibration_curve, top_confidence
 from heads.dimensional_metrics import DIMENSIONAL_METRICS
+from heads.intervals import jackknife
 from heads.losses import CLASS_WEIGHTS, LOSSES
 from heads.metrics import (
     METRICS,
@@ -287,6 +289,22 @@ def test_it_is_the_jackknife_over_speakers_of_each_metric():
         error = np.sqrt(6 / 7 * np.sum((left_out - np.mean(left_out)) ** 2))
         half = stats.t.ppf(0.975, effective - 1) * error
         assert found[name] == pytest.approx((center - half, center + half)), name
+
+
+def test_intervals_of_hard_metrics_do_not_know_clips_whose_votes_are_tied():
+    """Many tied clips of one speaker take no degrees of freedom, but for tau and KL."""
+    probabilities, targets = random_table(120, 4, 3)
+    clear, codes = tally(probabilities, targets), np.arange(120) % 6
+    tied = tally(probabilities[:60], np.tile([0.5, 0.5, 0, 0], (60, 1)))
+    more = sum_by(np.concatenate([clear, tied]), np.append(codes, np.zeros(60, int)), 6)
+    found, expected = speaker_interval(more, 4), speaker_interval(sum_by(clear, codes, 6), 4)
+    for name in HARD:
+        assert found[name] == pytest.approx(expected[name]), name
+    clips = np.array([80, 20, 20, 20, 20, 20])
+    assert (
+        found["kl"] == jackknife(more, partial(scores, classes=4), {"kl": (0, np.inf)}, clips)["kl"]
+    )
+    assert np.diff(found["kl"]) > np.diff(expected["kl"])
 
 
 def test_seeds_are_averaged_before_speakers_are_left_out():

@@ -50,8 +50,14 @@ def make_judged(
     return Judged(tested=tested, votes=votes)
 
 
-def delete_one_speaker(values_of, judged):
-    """95 % interval by leaving out one speaker after the other, written as the formula says it."""
+def delete_one_speaker(values_of, judged, counting=None):
+    """95 % interval by leaving out one speaker after the other, written as the formulas say it.
+
+    Args:
+        values_of: A score of a judged table.
+        judged: The table.
+        counting: How much each clip counts; None is as much as any other.
+    """
     from scipy import stats
 
     names = np.unique(judged.tested.speakers)
@@ -59,5 +65,8 @@ def delete_one_speaker(values_of, judged):
     left_out = np.array([values_of(judged.rows(judged.tested.speakers != n)) for n in names])
     count = len(names)
     error = np.sqrt((count - 1) / count * ((left_out - left_out.mean()) ** 2).sum())
-    half = stats.t.ppf(0.975, count - 1) * error
+    counting = np.ones(len(judged.tested.ids)) if counting is None else counting
+    clips = np.array([counting[judged.tested.speakers == n].sum() for n in names])
+    effective = clips.sum() ** 2 / (clips**2).sum()
+    half = stats.t.ppf(0.975, effective - 1) * error
     return [whole - half, whole + half]

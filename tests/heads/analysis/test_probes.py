@@ -9,6 +9,7 @@ from scipy import stats
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import balanced_accuracy_score
 
+from heads.analysis.discriminant import classify, decompose
 from heads.analysis.probe_targets import make_targets
 from heads.analysis.probes import probe_layers, speaker_normalised, steps_of
 
@@ -111,8 +112,6 @@ def test_intervals_are_over_speakers(planted, corpus, record):
 
 def _right(vectors, corpus):
     """Which clips the probe recognises, one target and one fold at a time."""
-    from heads.analysis.discriminant import classify, decompose
-
     speaker, _, emotion = corpus
     names = [f"p/{s:02}" for s in speaker]
     columns = {
@@ -120,12 +119,37 @@ def _right(vectors, corpus):
         "gender": ["female" if s % 2 else "male" for s in speaker],
     }
     target = make_targets(columns, names, [None] * len(names))[0][0]
-    right = np.zeros(len(emotion))
-    for test in target.tests:
+    return (_guesses(vectors, emotion, target.tests) == emotion).astype(float)
+
+
+def _guesses(vectors, emotion, tests):
+    guess = np.zeros_like(emotion)
+    for test in tests:
         train = np.setdiff1d(np.arange(len(emotion)), test)
-        (guess,) = classify(decompose(vectors[train], vectors[test]), [emotion[train]])
-        right[test] = guess == emotion[test]
-    return right
+        (guess[test],) = classify(decompose(vectors[train], vectors[test]), [emotion[train]])
+    return guess
+
+
+def test_speakers_with_few_clips_are_few_degrees_of_freedom(planted, corpus):
+    """UA over unequal speakers, left out one by one, with the effective number of them."""
+    speaker, _, emotion = corpus
+    clips = np.where(np.arange(SPEAKERS) < 2, CLIPS, 8)
+    kept = np.arange(len(speaker)) % CLIPS < clips[speaker]
+    names = [f"p/{s:02}" for s in speaker[kept]]
+    values = [f"e{c}" for c in emotion[kept]]
+    target = make_targets({"emotion": values}, names, [None] * len(names))[0][0]
+    vectors = 0.6 * planted[0, kept] + 0.4 * planted[3, kept]
+    row = probe_layers([("3", vectors)], names, [target])["emotion"]["raw"][0]
+    guess = _guesses(vectors, emotion[kept], target.tests)
+    without = [
+        balanced_accuracy_score(emotion[kept][own], guess[own])
+        for own in (speaker[kept] != s for s in range(SPEAKERS))
+    ]
+    error = np.std(without) * np.sqrt(SPEAKERS - 1)
+    freedom = clips.sum() ** 2 / (clips**2).sum() - 1
+    assert freedom < SPEAKERS / 2
+    half = stats.t.ppf(0.975, freedom) * error
+    assert row["ci95"] == pytest.approx([row["ua"] - half, row["ua"] + half])
 
 
 def test_a_probe_is_as_good_as_scikit_learns_discriminant(planted, corpus, targets, record):

@@ -16,12 +16,14 @@ from heads.analysis.significance import (
     COMPARED,
     DRAWS,
     LEVEL,
+    SWAPS,
     compare_pair,
     holm,
     sign_flip,
     stands,
     too_few,
 )
+from heads.intervals import jackknife
 from heads.metrics import scores
 
 ADDITIVE = ("ua", "wa", "top2", "kl", "kendall_tau")
@@ -94,6 +96,23 @@ def test_halves_and_draws_agree_with_each_other():
 
 
 @settings(deadline=None, max_examples=60)
+@given(st.integers(1, 60), st.integers(0, 60))
+def test_p_is_never_smaller_than_the_smallest(speakers, moving):
+    """Nor where few of very many speakers differ, so that their patterns can all be looked at."""
+    differences = (np.arange(speakers) < moving).astype(float)
+    found = sign_flip(differences)
+    assert found.p >= found.smallest_p
+    if moving >= speakers:
+        assert found.p == found.smallest_p
+
+
+def test_forty_speakers_of_whom_thirty_move_are_counted_exactly():
+    found = sign_flip(np.append(np.ones(30), np.zeros(10)))
+    assert found.p == 2.0**-29
+    assert found.smallest_p <= found.p
+
+
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.one_of(st.none(), st.floats(0, 1)), max_size=6))
 def test_holm_is_closed_testing_by_bonferroni(p_values):
     """p of a hypothesis is the largest of all intersections that it stands in."""
@@ -142,6 +161,40 @@ def test_p_is_that_of_really_swapping_speakers_between_the_runs(metric):
     assert compare_pair(first, second, [metric]).differences[metric].test.p == pytest.approx(
         far.mean()
     )
+
+
+@pytest.mark.parametrize(("speakers", "smallest"), [(4, 2 / 16), (8, 2 / 256), (14, 1 / (1 + SWAPS))])
+def test_the_smallest_p_of_swaps_is_reached_by_a_run_that_is_better_for_all(speakers, smallest):
+    """Of all swaps, two leave or turn everything; of drawn ones, the one that is kept."""
+    design = Design(speakers=(speakers // 2, speakers // 2), clips=(4,), classes=3)
+    run = planted_run(plant(design, 1))
+    right = replace(run, predictions=0.9 * run.targets[None] + 0.1 / 3)
+    wrong = replace(run, predictions=np.roll(right.predictions, 1, axis=2))
+    test = compare_pair(right, wrong, ["macro_f1"]).differences["macro_f1"].test
+    assert test.smallest_p == smallest
+    if speakers <= 8:
+        assert test.p == smallest
+    else:
+        assert smallest <= test.p < 0.01
+
+
+@pytest.mark.parametrize("metric", ["ua", "macro_f1"])
+def test_intervals_have_as_many_degrees_of_freedom_as_clips_leave(metric):
+    """Every second speaker has ten times the clips of the others."""
+    design = Design(
+        speakers=(4, 4), clips=(2, 20), classes=3, runs=2, difference=0.1, run_spread=0.04
+    )
+    first, second = (planted_run(plant(design, 1, 3), run=n) for n in range(2))
+    both = np.concatenate([first.by_speaker, second.by_speaker], axis=2)
+
+    def difference(tallies):
+        one, other = (scores(half, 3)[metric] for half in np.split(tallies, 2, axis=-1))
+        return {metric: one - other}
+
+    expected = jackknife(both, difference, {metric: (-1, 1)}, np.bincount(first.speaker_codes))
+    assert compare_pair(first, second).differences[metric].ci95 == pytest.approx(expected[metric])
+    wrong = jackknife(both, difference, {metric: (-1, 1)}, np.ones(8))
+    assert np.diff(expected[metric]) > 1.15 * np.diff(wrong[metric])
 
 
 def test_a_seed_more_of_the_same_changes_nothing():

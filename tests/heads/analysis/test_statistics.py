@@ -16,6 +16,7 @@ import pytest
 import heads.analysis.permutation as permutation_module
 from benchmarks.statistics import with_measured
 from benchmarks.studies import (
+    BOTH,
     CLIPS,
     PERCENTILE,
     PERMUTATION,
@@ -40,8 +41,10 @@ DRAWS = 199
 LOWEST, HIGHEST = 0.93, 0.97
 PLAIN = Design(cut=3.0, clips=(10,))
 UNEQUAL = replace(PLAIN, clips=(5, 25))
+SPREADS = replace(PLAIN, accuracy=0.5, clips=(15,), spread=(0.15, 0.05))
 PAIR = Design(cut=3.0, runs=2, clips=(5,), spread=(0.08, 0.08), run_spread=0.04)
 SPEAKERS = {24: (12, 12), 10: (5, 5)}
+GROUPS = [(12, 12), (5, 5), (8, 16), (3, 7)]
 SIZES = pytest.mark.parametrize("speakers", SPEAKERS)
 DESIGNS = pytest.mark.parametrize("design", [PLAIN, UNEQUAL], ids=["alike", "unequal clips"])
 
@@ -60,8 +63,8 @@ def run_intervals(design, speakers):
 
 
 @cache
-def gap_tests(speakers, gap):
-    design = replace(PLAIN, speakers=SPEAKERS[speakers], gap=gap, clips=(15,), spread=(0.09, 0.09))
+def gap_tests(groups, gap):
+    design = replace(PLAIN, speakers=groups, gap=gap, clips=(15,), spread=(0.09, 0.09))
     return design, gap_alarms(design, REPETITIONS, seed=3)
 
 
@@ -132,12 +135,27 @@ def test_intervals_cover_the_planted_difference_of_two_runs(speakers):
 # False alarms
 
 
-@SIZES
-def test_permuting_groups_finds_no_gap_where_there_is_none(speakers):
-    _, found = gap_tests(speakers, 0.0)
+@pytest.mark.parametrize("groups", GROUPS)
+def test_what_bias_takes_finds_no_gap_where_there_is_none(groups):
+    _, found = gap_tests(groups, 0.0)
+    assert 0 < found[BOTH] <= alarm_bound(REPETITIONS)
+    assert found[BOTH] <= min(found[T], found[PERMUTATION])
+    assert found[CLIPS] > 2 * alarm_bound(REPETITIONS)
+
+
+@pytest.mark.parametrize("groups", [(12, 12), (5, 5)])
+def test_either_test_alone_finds_none_in_groups_of_one_size(groups):
+    _, found = gap_tests(groups, 0.0)
     assert found[PERMUTATION] <= alarm_bound(REPETITIONS)
     assert found[T] <= alarm_bound(REPETITIONS)
-    assert found[CLIPS] > 2 * alarm_bound(REPETITIONS)
+
+
+def test_permutations_alone_find_one_where_a_small_group_spreads_farther():
+    """Seven speakers and three who spread thrice as far: so `ser bias` asks Welch's t as well."""
+    found = gap_alarms(replace(SPREADS, speakers=(3, 7)), REPETITIONS, seed=3)
+    assert found[PERMUTATION] > alarm_bound(REPETITIONS)
+    assert found[BOTH] < found[PERMUTATION] - 0.02
+    assert found[BOTH] <= alarm_bound(REPETITIONS)
 
 
 @SIZES
@@ -168,10 +186,11 @@ def test_holms_correction_keeps_the_familywise_error():
 
 
 def test_the_power_for_eight_points_is_that_of_theory():
-    design, found = gap_tests(24, 0.08)
+    design, found = gap_tests((12, 12), 0.08)
     assert 0.35 < gap_power(design) < 0.5
     # 199 permutations lose some; 9,999, which `ser bias` draws, less than one in a hundred.
     assert found[PERMUTATION] == pytest.approx(gap_power(design), abs=0.04)
+    assert found[BOTH] == pytest.approx(gap_power(design), abs=0.05)
     assert found[T] == pytest.approx(gap_power(design), abs=0.03)
 
 

@@ -90,6 +90,24 @@ def test_runs_on_other_classes_are_compared_on_those_of_both(run):
     np.testing.assert_allclose(a.targets.sum(axis=1), 1)
 
 
+def test_a_prediction_that_gives_the_shared_classes_nothing_is_even(run):
+    """It is sure of a class that the other run does not know: of the rest it knows nothing."""
+    predictions = run.predictions.copy()
+    inside = np.flatnonzero(np.isin(majority(run.targets), [0, 3]))
+    predictions[0, inside[:4]] = [0, 0.25, 0.75, 0]
+    fewer = replace(
+        run,
+        labels=("class3", "class0"),
+        targets=run.targets[:, [3, 0]],
+        predictions=run.predictions[..., [3, 0]],
+    )
+    a, _ = common(replace(run, predictions=predictions), fewer)
+    np.testing.assert_allclose(a.predictions.sum(axis=-1), 1)
+    np.testing.assert_array_equal(a.predictions[0, :4], 0.5)
+    assert (a.predictions[1, :4] != 0.5).all()
+    assert a.ids.tolist() == run.ids[inside].tolist()
+
+
 def test_utterances_with_another_truth_in_each_run_are_left_out(run):
     targets = run.targets.copy()
     targets[:5] = np.roll(targets[:5], 1, axis=1)
