@@ -163,7 +163,9 @@ def test_p_is_that_of_really_swapping_speakers_between_the_runs(metric):
     )
 
 
-@pytest.mark.parametrize(("speakers", "smallest"), [(4, 2 / 16), (8, 2 / 256), (14, 1 / (1 + SWAPS))])
+@pytest.mark.parametrize(
+    ("speakers", "smallest"), [(4, 2 / 16), (8, 2 / 256), (14, 1 / (1 + SWAPS))]
+)
 def test_the_smallest_p_of_swaps_is_reached_by_a_run_that_is_better_for_all(speakers, smallest):
     """Of all swaps, two leave or turn everything; of drawn ones, the one that is kept."""
     design = Design(speakers=(speakers // 2, speakers // 2), clips=(4,), classes=3)
