@@ -60,7 +60,7 @@ def test_attention_is_on_the_clips_that_are_named(run, tmp_path):
 @pytest.mark.parametrize(
     ("asked", "text"),
     [
-        ({"only": ["confusin"]}, "unknown --only 'confusin': did you mean 'confusion'"),
+        ({"only": ["confusio"]}, "unknown --only 'confusio': did you mean 'confusion'"),
         ({"form": "gif"}, "unknown --format 'gif'"),
         ({"method": "tsne"}, "unknown --project 'tsne'"),
     ],
