@@ -16,6 +16,7 @@ from heads.analysis.boards import DEFAULT_METRIC, make_boards
 from heads.analysis.leaderboard import corpus_told
 from heads.analysis.projection import require_method
 from heads.analysis.ranking import BEST, speaker_dependency
+from heads.group_columns import columns
 from heads.report.contenders import contenders_of, each_once
 from heads.report.records import Making, record_of
 from heads.report.sections.ambiguity import ambiguity_section
@@ -152,6 +153,7 @@ def _gather(runs: Sequence[Run], folder: Path, method: str, quick: bool) -> Page
     maps, no_maps = _projections(shown, folder, making)
     for _, lost in (*single, *bias, *ambiguity):
         gone += lost
+    gone += [lost for own in shown for lost in _unknown(own)]
     return Page(
         title=_title(results),
         lead=_lead(shown),
@@ -251,6 +253,34 @@ def _attention_of(run: Run, making: Making) -> Figure | str | None:
     if not closely or run.results["head"]["name"] not in POOLED_BY_ATTENTION:
         return None
     return _or_why(lambda: attention_picture(run, most=_CLIPS))
+
+
+def _unknown(own: _Shown) -> list[Gone]:
+    """What a run's own utterances do not tell, so that nothing can be said by it."""
+    known = _or_why(lambda: own.run.utterances)
+    where = own.named.short
+    if isinstance(known, str):
+        return [Gone(what="what is known of the clips", where=where, why=known)]
+    gone = []
+    if not isinstance(own.tested, str):
+        lacking = sum(name not in known for name in own.tested.ids.tolist())
+        if lacking:
+            why = (
+                f"utterances.jsonl lacks {lacking} of {len(own.tested.ids)} tested clips; train "
+                "the head again"
+            )
+            gone.append(Gone(what="what is known of some clips", where=where, why=why))
+    there = columns(known.values())
+    gone += [
+        Gone(
+            what=f"bias by {name}",
+            where=where,
+            why="the corpus does not tell it; a manifest can have such a column",
+        )
+        for name in ("gender", "age", "speaker")
+        if name not in there
+    ]
+    return gone
 
 
 def _or_why(read: Callable[[], T]) -> T | str:

@@ -270,3 +270,23 @@ def test_templates_are_in_the_wheel():
               (p.relative_to(root / "heads") for p in (root / "heads").glob(pattern))}  # fmt: skip
     assert there <= listed
     assert len(there) > 10
+
+
+def test_what_the_corpus_does_not_tell_is_said(copied, tmp_path):
+    file = copied[1].path / "utterances.jsonl"
+    clips = [json.loads(line) for line in file.read_text().splitlines()]
+    for clip in clips:
+        clip.pop("gender", None)
+        clip.pop("age", None)
+    file.write_text("".join(json.dumps(clip) + "\n" for clip in clips))
+    text = read(report([Run(copied[1].path)], tmp_path / "page.html", quick=True))
+    assert "the corpus does not tell it" in missing(text)["bias by gender"][1]
+    assert "bias by age" in missing(text) and "bias by speaker" not in missing(text)
+
+
+def test_clips_that_utterances_lack_are_counted(copied, tmp_path):
+    file = copied[1].path / "utterances.jsonl"
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(lines[:-7]))
+    text = read(report([Run(copied[1].path)], tmp_path / "page.html", quick=True))
+    assert "lacks 7 of" in missing(text)["what is known of some clips"][1]
