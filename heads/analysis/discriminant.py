@@ -1,6 +1,6 @@
 """Linear classifiers in closed form: many labellings of the same vectors at the price of one.
 
-Ridge regression on one-hot targets, as scikit-learn's `RidgeClassifierCV` fits it, then the linear
+Ridge regression on one-hot targets, as scikit-learn's `RidgeClassifier` fits it, then the linear
 discriminant that follows from it for equal priors: T. Hastie, A. Buja, R. Tibshirani (1995),
 Penalized Discriminant Analysis, Annals of Statistics 23(1). A plain largest output would favour
 large classes and let a class between two others vanish; the score here, unweighted accuracy, counts
@@ -8,8 +8,7 @@ all classes alike.
 
 All labellings and all penalties share one eigendecomposition of the training part: of the D x D
 products of columns or of the n x n products of rows, whichever is smaller. The penalty of each
-labelling is the one with the least squared leave-one-out error, which follows from the same
-decomposition (D. Allen 1974, Technometrics 16(1)).
+labelling is the one that recognises most where parts of the training part are left out in turn.
 
 Letters: n training and m test utterances, D values, r directions in which training vectors vary,
 C classes, P penalties.
@@ -26,24 +25,28 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 
-PENALTIES = np.logspace(-5, 2, 8)
-"""What is chosen from, times the mean power of a direction."""
+PENALTIES = np.logspace(-5, 5, 11)
+"""What is chosen from, times the mean power of a direction. At the upper end no direction is strong
+enough to matter, and the nearest class mean decides: there is nothing beyond it."""
 _FLAT = 1e-6  # of a column's largest value: a deviation that is nothing but rounding
 _NOTHING = 1e-9  # of the largest power: a direction in which vectors do not vary
 _EQUAL = 1e-9  # units of deviation: class means that differ by no more are the same
+_TIE = 1e-9  # summed recalls that differ by no more are the same
 
 
 @dataclass(frozen=True, slots=True)
 class Directions:
-    """Training vectors, standardised, in the directions in which they vary, and test vectors there.
+    """Training vectors, standardised, the directions in which they vary, and test vectors there.
 
     Attributes:
-        rows: [n, r], orthonormal columns: training vectors are `rows * sqrt(powers)`.
-        powers: [r], sums of squares in each direction.
+        seen: [n, D], training vectors with mean 0 and deviation 1.
+        axes: [D, r], orthonormal columns, the directions.
+        powers: [r], sums of squares of training vectors in each direction.
         tested: [m, r], test vectors by the training part's mean and deviation.
     """
 
-    rows: Array
+    seen: Array
+    axes: Array
     powers: Array
     tested: Array
 
@@ -66,39 +69,49 @@ def decompose(train: npt.NDArray[np.floating], test: npt.NDArray[np.floating]) -
     powers, vectors = np.linalg.eigh(seen @ seen.T if wide else seen.T @ seen)
     kept = powers > _NOTHING * max(powers[-1], 0.0)
     powers, vectors = powers[kept], vectors[:, kept]
-    lengths = np.sqrt(powers)
-    if wide:
-        return Directions(vectors, powers, unseen @ (seen.T @ (vectors / lengths)))
-    return Directions(seen @ (vectors / lengths), powers, unseen @ vectors)
+    axes = seen.T @ (vectors / np.sqrt(powers)) if wide else vectors
+    return Directions(seen, axes, powers, unseen @ axes)
 
 
-def leave_one_out(directions: Directions, targets: Array, penalties: Array) -> Array:
-    """Mean squared error of ridge regression for each utterance by a fit to all others.
+def choose_penalties(
+    parts: Sequence[tuple[Directions, Codes, Codes]], penalties: Array, classes: Sequence[int]
+) -> Array:
+    """The penalty of each labelling that recognises most of what was left out.
 
-    r_i / (1 - h_i) with the residual r and the leverage h of the fit to all, intercept included.
+    By unweighted accuracy of the discriminant, parts together; of penalties that tie, the middle
+    one: so it is the middle of all where nothing is left out.
+
+    Penalties are absolute, not shares of a part's power: the best one is about the variance of what
+    is not explained over that of a weight, and that does not grow with the utterances.
 
     Args:
-        directions: Of the training part.
-        targets: Columns to be predicted, not centred.
-        penalties: Of |w|^2 beside the summed squared errors.
+        parts: Directions of the utterances that train and of those that are left out, and the
+            classes of the two.
+        penalties: What is chosen from.
+        classes: How many each labelling has.
 
     Shape:
-        targets: [n, C], penalties: [P]. Output: [P, C].
+        parts: [labellings, n] and [labellings, m], penalties: [P]. Output: [labellings].
     """
-    count = len(targets)
-    centred = targets - targets.mean(axis=0)
-    along = directions.rows.T @ centred  # [r, C]
-    shares = directions.powers / (directions.powers + penalties[:, None])  # [P, r]
-    left = 1 - 1 / count - np.square(directions.rows) @ shares.T  # [n, P], 1 - h
-    errors = np.empty((len(penalties), targets.shape[1]))
-    for own, share, rest in zip(errors, shares, left.T, strict=True):
-        residuals = centred - directions.rows @ (share[:, None] * along)
-        residuals /= rest[:, None]
-        own[:] = np.einsum("ij,ij->j", residuals, residuals) / count
-    return errors
+    best = np.empty(len(classes))
+    for place, count in enumerate(classes):
+        right, clips = np.zeros((len(penalties), count)), np.zeros(count)
+        for directions, seen, unseen in parts:
+            guesses = _guess(directions, seen[place], penalties)
+            hits = (guesses == unseen[place]).astype(np.float64)
+            one_hot = np.eye(count)[unseen[place]]
+            right += hits @ one_hot
+            clips += one_hot.sum(axis=0)
+        recalls = right[:, clips > 0] / clips[clips > 0]
+        score = recalls.sum(axis=1)
+        ties = np.flatnonzero(score >= score.max() - _TIE)
+        best[place] = penalties[ties[len(ties) // 2]]
+    return best
 
 
-def classify(directions: Directions, labellings: Sequence[Codes]) -> list[Codes]:
+def classify(
+    directions: Directions, labellings: Sequence[Codes], penalties: Sequence[float] | Array
+) -> list[Codes]:
     """What each labelling of the training part makes of the test part.
 
     A labelling whose classes have one mean says nothing, and all tests are of its first class.
@@ -106,26 +119,26 @@ def classify(directions: Directions, labellings: Sequence[Codes]) -> list[Codes]
     Args:
         directions: Of training and test part.
         labellings: Classes from 0 of each training utterance, [n] each.
+        penalties: Of each labelling.
 
     Returns:
         The class of each test utterance, [m] each, for each labelling.
     """
-    one_hot = [np.eye(int(codes.max()) + 1)[codes] for codes in labellings]
-    if not directions.powers.size:
-        return [np.zeros(len(directions.tested), np.int64) for _ in labellings]
-    penalties = PENALTIES * directions.powers.mean()
-    errors = leave_one_out(directions, np.concatenate(one_hot, axis=1), penalties)
-    ends = np.cumsum([hot.shape[1] for hot in one_hot])
-    best = [penalties[own.sum(axis=1).argmin()] for own in np.split(errors, ends[:-1], axis=1)]
-    found = []
-    for codes, hot, penalty in zip(labellings, one_hot, best, strict=True):
-        present = np.unique(codes)  # a training part may lack a class
-        scores = discriminant(directions, hot[:, present], penalty)
-        found.append(present[scores.argmax(axis=1)])
-    return found
+    return [
+        _guess(directions, codes, np.array([penalty]))[0]
+        for codes, penalty in zip(labellings, penalties, strict=True)
+    ]
 
 
-def discriminant(directions: Directions, one_hot: Array, penalty: float) -> Array:
+def _guess(directions: Directions, codes: Codes, penalties: Array) -> Codes:
+    """The class of each test utterance: [n] to [P, m]."""
+    present, own = np.unique(codes, return_inverse=True)  # a training part may lack a class
+    scores = discriminant(directions, np.eye(len(present))[own], penalties)
+    guesses: Codes = present[scores.argmax(axis=-1)]
+    return guesses
+
+
+def discriminant(directions: Directions, one_hot: Array, penalties: Array) -> Array:
     """Scores of the classes with equal priors, the largest decides.
 
     x W^-1 m_c - m_c W^-1 m_c / 2 with the class means m and the covariance W within classes, to
@@ -140,20 +153,24 @@ def discriminant(directions: Directions, one_hot: Array, penalty: float) -> Arra
     Args:
         directions: Of training and test part.
         one_hot: Classes of training utterances; each has one at least.
-        penalty: Of ridge regression, 0 or more.
+        penalties: Of ridge regression: of |w|^2 beside the summed squared errors, above 0.
 
     Shape:
-        one_hot: [n, C]. Output: [m, C].
+        one_hot: [n, C], penalties: [P]. Output: [P, m, C].
     """
     counts = one_hot.sum(axis=0)
-    means = (one_hot / counts).T @ directions.rows * np.sqrt(directions.powers)  # [C, r]
-    if np.abs(means).max() < _EQUAL:
-        return np.zeros((len(directions.tested), len(counts)))
-    inverse = len(one_hot) / (directions.powers + penalty)  # of T: [r]
-    between = (means * inverse) @ means.T  # [C, C]
+    means = (one_hot / counts).T @ directions.seen @ directions.axes  # [C, r]
+    if np.abs(means).max(initial=0) < _EQUAL:
+        return np.zeros((len(penalties), len(directions.tested), len(counts)))
+    strengths = directions.powers + penalties[:, None]  # [P, r]
+    inverse = len(one_hot) / strengths  # of T
+    between = (means * inverse[:, None]) @ means.T  # [P, C, C]
     shares = counts[:, None] / len(one_hot)
     within = np.linalg.inv(np.eye(len(counts)) - shares * between)
-    left = (directions.powers / (directions.powers + penalty)).sum()
-    constants = (np.einsum("ij,ji->i", between, within) - left / counts) / 2
-    scores: Array = directions.tested @ (inverse[:, None] * (means.T @ within)) - constants
-    return scores
+    left = (directions.powers / strengths).sum(axis=1)
+    lengths = np.einsum("pij,pji->pi", between, within)
+    constants = (lengths - left[:, None] / counts) / 2  # [P, C]
+    weights = inverse[..., None] * (means.T @ within)  # [P, r, C]
+    beside = weights.swapaxes(0, 1).reshape(len(inverse.T), -1)  # [r, P C]: one product is faster
+    scores: Array = (directions.tested @ beside).reshape(-1, *constants.shape) - constants
+    return scores.swapaxes(0, 1)

@@ -3,7 +3,7 @@
 Emotion, gender, age and corpus are read of speakers that the probe has not heard: else it could
 recognise the voice and recall what it was told of it. The speaker can only be read of known voices,
 so there the other clips of all speakers train; where speakers have read the same sentences, those
-of other sentences.
+of other sentences. What chooses a probe's penalty is left out alike, within the training part.
 
 Letters: N utterances, C classes.
 """
@@ -27,6 +27,7 @@ Codes = npt.NDArray[np.int64]
 
 FEWEST_SPEAKERS = 2  # of a class: one to train, one to test
 FEWEST_CLIPS = 5  # of a speaker who is to be told from others
+_MOST_PARTS = 3  # of a training part: each costs a decomposition
 MOST_SPEAKERS = 100  # that are told from each other: every class costs time
 
 
@@ -39,6 +40,8 @@ class Target:
         classes: [C], their names.
         codes: [N], the class of each utterance; -1 where it has none.
         tests: Positions of the utterances that each fold tests; all others train it.
+        inner: For each fold the parts of its training part that are left out in turn to choose a
+            penalty; none where it cannot be divided.
         protocol: How folds were made, in words.
         by_speaker: Whether all clips of a speaker have one class.
         left_out: Classes that are not asked for, and why.
@@ -49,6 +52,7 @@ class Target:
     codes: Codes
     tests: list[Codes]
     protocol: str
+    inner: list[list[Codes]] = field(default_factory=list)
     by_speaker: bool = False
     left_out: dict[str, str] = field(default_factory=dict)
 
@@ -89,9 +93,10 @@ def make_targets(
         codes = np.stack([target.codes for target in found])
         strata = [" ".join(map(str, row)) for row in codes.T.tolist()]
         tests = grouped(strata, speakers, count, seed)
+        inner = [_others(tests, fold) for fold in range(count)]
         found, dealt = [], found
         for target in dealt:
-            target = replace(target, tests=tests, protocol=_of_speakers(count))
+            target = replace(target, tests=tests, inner=inner, protocol=_of_speakers(count))
             _keep(*_trained_everywhere(target), found, reasons)
     speaker = _speaker_target(speakers, sentences, seed)
     _keep(speaker, speaker.left_out, found, reasons)
@@ -109,6 +114,18 @@ def _keep(
     if target.classes:
         told.insert(0, f"one class, {target.classes[0]}")
     reasons[target.name] = "; ".join(told[:3]) or "no utterance has one"
+
+
+def _others(tests: Sequence[Codes], fold: int) -> list[Codes]:
+    """What other folds test, in two or three parts; none where there is one other fold.
+
+    Two halves where there are more: they cost least, and choose no worse than four quarters.
+    """
+    rest = [test for place, test in enumerate(tests) if place != fold]
+    if len(rest) > _MOST_PARTS:
+        middle = len(rest) // 2
+        return [np.concatenate(rest[:middle]), np.concatenate(rest[middle:])]
+    return rest if len(rest) > 1 else []
 
 
 def _of_speakers(count: int) -> str:
@@ -185,9 +202,19 @@ def _speaker_target(speakers: Sequence[str], sentences: Sequence[str | None], se
         classes=classes,
         codes=codes,
         tests=tests,
+        inner=[
+            _others(tests, fold) or _halves(codes, tests, fold, seed) for fold in range(len(tests))
+        ],
         protocol=told,
         left_out=left_out,
     )
+
+
+def _halves(codes: Codes, tests: Sequence[Codes], fold: int, seed: int) -> list[Codes]:
+    """Both halves of a training part of one sentence, every speaker in either."""
+    rest = np.setdiff1d(np.flatnonzero(codes >= 0), tests[fold])
+    parts = stratified([str(code) for code in codes[rest].tolist()], 2, seed)
+    return [rest[part] for part in parts]
 
 
 def _speaker_folds(

@@ -8,6 +8,11 @@ speakers where all clips of a speaker share one (J. Hewitt, P. Liang 2019, Desig
 Interpreting Probes with Control Tasks, EMNLP, arXiv 1909.03368). Predictions of all folds are
 pooled before a score is taken, and intervals are over speakers.
 
+The penalty is chosen within each training part by leaving out what folds leave out: speakers, or
+for the speaker sentences or clips. Clips left out one by one would choose wrongly once speakers are
+normalised: all clips of one sum to 0, so each is minus the sum of the others, and a fit
+that interpolates seems to know it.
+
 Letters: L layers, N utterances, D values of a vector, G speakers, C classes, R shuffled labellings.
 """
 
@@ -24,7 +29,14 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from heads.analysis.discriminant import Array, Codes, classify, decompose
+from heads.analysis.discriminant import (
+    PENALTIES,
+    Array,
+    Codes,
+    choose_penalties,
+    classify,
+    decompose,
+)
 from heads.analysis.probe_targets import Target
 from heads.intervals import jackknife
 from heads.metrics import confusion_scores
@@ -108,7 +120,7 @@ def probe_layers(
 
 
 def steps_of(targets: Sequence[Target]) -> int:
-    """How many decompositions a layer takes."""
+    """How many folds a layer takes."""
     return len(VERSIONS) * sum(len(targets[group[0]].tests) for group in _groups(targets))
 
 
@@ -152,8 +164,8 @@ def _probe_layer(
         for group in _groups(targets):
             own = np.concatenate([labellings[place] for place in group])
             fold = partial(_probe_fold, seen, own)
-            tests = targets[group[0]].tests
-            for rows, guesses in pool.map(fold, tests):
+            first = targets[group[0]]
+            for rows, guesses in pool.map(fold, first.tests, first.inner):
                 parts = np.split(guesses, np.cumsum([len(labellings[p]) for p in group])[:-1])
                 for place, part in zip(group, parts, strict=True):
                     predicted[place][:, rows] = part
@@ -165,17 +177,31 @@ def _probe_layer(
 
 
 def _probe_fold(
-    vectors: npt.NDArray[np.floating], labellings: Codes, test: Codes
+    vectors: npt.NDArray[np.floating], labellings: Codes, test: Codes, inner: Sequence[Codes]
 ) -> tuple[Codes, Codes]:
     """The utterances that a fold tests, and what each labelling makes of them."""
-    known = labellings[0] >= 0
-    inside = np.zeros(len(known), bool)
-    inside[test] = True
-    train, rows = np.flatnonzero(known & ~inside), np.flatnonzero(known & inside)
+    train, rows = _divided(labellings, test)
     if not (train.size and rows.size):
         return rows, np.zeros((len(labellings), len(rows)), np.int64)
     directions = decompose(vectors[train], vectors[rows])
-    return rows, np.stack(classify(directions, list(labellings[:, train])))
+    penalties = PENALTIES * directions.powers.sum() / max(directions.powers.size, 1)
+    parts = []
+    for part in inner:
+        seen, left = _divided(labellings, np.concatenate([test, part]))
+        left = np.setdiff1d(left, rows)
+        if seen.size and left.size:
+            found = decompose(vectors[seen], vectors[left])
+            parts.append((found, labellings[:, seen], labellings[:, left]))
+    chosen = choose_penalties(parts, penalties, [int(own.max()) + 1 for own in labellings])
+    return rows, np.stack(classify(directions, list(labellings[:, train]), chosen))
+
+
+def _divided(labellings: Codes, out: Codes) -> tuple[Codes, Codes]:
+    """Utterances that have a class: those that are not left out, and those that are."""
+    known = labellings[0] >= 0
+    inside = np.zeros(len(known), bool)
+    inside[out] = True
+    return np.flatnonzero(known & ~inside), np.flatnonzero(known & inside)
 
 
 def _count(labels: Codes, predicted: Codes, speakers: Codes, classes: int) -> Read:

@@ -12,6 +12,7 @@ from heads.analysis.probes import probe_layers, steps_of
 from heads.group_columns import group_of
 from heads.labels import majority
 from heads.pool import COLUMN
+from heads.report.bias_tables import wrapped
 from heads.report.tables import percent, render_cells
 from heads.run_cache import listed, one_encoder, open_cache
 from heads.vectors import utterance_vectors
@@ -28,6 +29,7 @@ _NO_SPEAKER = (
 )
 _NO_EMOTION = "the run has learned {}, and has no classes of emotions"
 _CONSTANT = ("gender", "age", "corpus")
+_OFF_CHANCE = 0.02  # of a shuffled control: what is worth a word
 _SUBJECTS = {"age": "The age band", "corpus": "The corpus", "speaker": "The speaker"}
 
 
@@ -115,6 +117,7 @@ def summary(record: Mapping[str, Any], untrained: bool) -> str:
         return "Nothing could be probed: " + "; ".join(
             f"{name}: {why}" for name, why in record["left_out"].items()
         )
+    told += _off_chance(record["targets"])
     if any(name in record["targets"] for name in _CONSTANT):
         constant = [name for name in _CONSTANT if name in record["targets"]]
         told.append(
@@ -137,6 +140,23 @@ def summary(record: Mapping[str, Any], untrained: bool) -> str:
             "audio."
         )
     return " ".join(told)
+
+
+def _off_chance(targets: Mapping[str, Any]) -> list[str]:
+    """Why controls that were shuffled over speakers are not at chance, where they are not."""
+    names = []
+    for name in _CONSTANT:
+        own = targets.get(name, {"raw": []})
+        if any(abs(row["shuffled"] - own["chance"]) >= _OFF_CHANCE for row in own["raw"]):
+            names.append(name)
+    if not names:
+        return []
+    few = " and ".join(sorted({str(targets[name]["speakers"]) for name in names}))
+    return [
+        f"Shuffled labels of {' and '.join(names)} lie off chance: all clips of a speaker take one "
+        f"label, and {few} speakers are few, so the control scatters widely; and it tends below "
+        "chance, for the speakers that a fold tests are missing from their class in training."
+    ]
 
 
 def _told(name: str, own: Mapping[str, Any]) -> str:
@@ -188,7 +208,7 @@ def render_probes(record: Mapping[str, Any]) -> str:
         )
         parts.append(f"{caption}{_left_out(own['left_out'])}\n{table}")
     parts += [f"{name}: left out, {why}" for name, why in record["left_out"].items()]
-    return "\n\n".join([*parts, record["summary"]])
+    return "\n\n".join([*parts, wrapped(record["summary"])])
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:

@@ -142,3 +142,38 @@ def test_a_class_whose_speakers_all_fell_into_one_fold_is_left_out():
             train = np.setdiff1d(np.arange(len(voices)), test)
             assert set(target.codes[test]) - {-1} <= set(target.codes[train])
     assert 0 < left < 30
+
+
+# What chooses the penalty
+
+
+@pytest.mark.parametrize(("speakers", "parts"), [(2, 0), (3, 2), (4, 3), (5, 2), (12, 2)])
+def test_whole_speakers_are_left_out_to_choose_a_penalty(speakers, parts):
+    voices, said = crossed(speakers)
+    emotion = make_targets(columns_of(voices), voices, said)[0][0]
+    assert len(emotion.inner) == len(emotion.tests)
+    for test, inner in zip(emotion.tests, emotion.inner, strict=True):
+        assert len(inner) == parts
+        train = np.setdiff1d(np.arange(len(voices)), test)
+        if parts:
+            np.testing.assert_array_equal(np.sort(np.concatenate(inner)), train)
+        for part in inner:
+            rest = np.setdiff1d(train, part)
+            assert rest.size
+            assert not {voices[i] for i in part} & {voices[i] for i in rest}
+
+
+@pytest.mark.parametrize("sentences", [2, 3, 4, 7])
+def test_what_the_speaker_is_read_across_is_left_out_to_choose_a_penalty(sentences):
+    """Whole sentences; of one that alone trains, clips."""
+    voices, said = crossed(sentences=sentences)
+    speaker = make_targets({}, voices, said)[0][0]
+    assert "no sentence in training and test" in speaker.protocol
+    for test, inner in zip(speaker.tests, speaker.inner, strict=True):
+        train = np.setdiff1d(np.arange(len(voices)), test)
+        np.testing.assert_array_equal(np.sort(np.concatenate(inner)), train)
+        for part in inner:
+            rest = np.setdiff1d(train, part)
+            assert {voices[i] for i in part} == {voices[i] for i in rest} == set(voices)
+            shared = {said[i] for i in part} & {said[i] for i in rest}
+            assert len(shared) == (1 if sentences == 2 else 0)

@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.linear_model import RidgeCV
 from sklearn.metrics import balanced_accuracy_score
 
-from heads.analysis.discriminant import classify, decompose
+from heads.analysis.discriminant import PENALTIES, choose_penalties, classify, decompose
 from heads.analysis.probe_targets import make_targets
 from heads.analysis.probes import probe_layers, speaker_normalised, steps_of
 
@@ -87,6 +88,40 @@ def test_what_normalising_hides_in_means_it_gives_back_to_emotion(corpus, target
     assert found["normalised"][0]["ua"] > found["raw"][0]["ua"] + 0.1
 
 
+@pytest.mark.parametrize("dim", [60, 220, 400])
+def test_normalising_costs_no_emotion_where_clips_are_hardly_more_than_values(dim):
+    """Clips of a normalised speaker sum to 0, so each of them is known from the others."""
+    rng = np.random.default_rng(0)
+    speaker, emotion = np.repeat(np.arange(12), 24), np.tile(np.arange(24) % 4, 12)
+    vectors = rng.standard_normal((len(speaker), dim))
+    vectors += 0.35 * rng.standard_normal((4, dim))[emotion]
+    vectors += 0.5 * rng.standard_normal((12, dim))[speaker]
+    names = [f"p/{s:02}" for s in speaker]
+    targets = make_targets({"emotion": [f"e{c}" for c in emotion]}, names, [None] * len(names))[0]
+    found = probe_layers([("last", vectors)], names, targets)["emotion"]
+    assert found["raw"][0]["ua"] > 0.8
+    assert found["normalised"][0]["ua"] > found["raw"][0]["ua"] - 0.02
+    for version in ("raw", "normalised"):
+        assert found[version][0]["shuffled"] == pytest.approx(0.25, abs=0.06)
+    if dim == 220:  # clips left out one by one would take the least penalty
+        train = np.setdiff1d(np.arange(len(emotion)), targets[0].tests[0])
+        seen = speaker_normalised(vectors, speaker)[train]
+        alphas = np.logspace(-3, 5, 9)
+        assert RidgeCV(alphas=alphas).fit(seen, np.eye(4)[emotion[train]]).alpha_ == alphas[0]
+
+
+def test_two_speakers_leave_nobody_to_choose_a_penalty(corpus, planted):
+    """One trains and one tests, and the middle penalty is taken."""
+    speaker, _, emotion = corpus
+    kept = speaker < 2
+    names = [f"p/{s:02}" for s in speaker[kept]]
+    values = [f"e{c}" for c in emotion[kept]]
+    target = make_targets({"emotion": values}, names, [None] * len(names))[0][0]
+    assert target.inner == [[], []]
+    found = probe_layers([("3", planted[3][kept])], names, [target])["emotion"]
+    assert found["raw"][0]["ua"] > 0.7
+
+
 def test_shuffled_labels_are_at_chance_even_where_the_labels_are_not(record):
     for target, own in record.items():
         assert own["shuffles"] >= 2
@@ -119,14 +154,21 @@ def _right(vectors, corpus):
         "gender": ["female" if s % 2 else "male" for s in speaker],
     }
     target = make_targets(columns, names, [None] * len(names))[0][0]
-    return (_guesses(vectors, emotion, target.tests) == emotion).astype(float)
+    return (_guesses(vectors, emotion, target) == emotion).astype(float)
 
 
-def _guesses(vectors, emotion, tests):
+def _guesses(vectors, emotion, target):
     guess = np.zeros_like(emotion)
-    for test in tests:
+    for test, inner in zip(target.tests, target.inner, strict=True):
         train = np.setdiff1d(np.arange(len(emotion)), test)
-        (guess[test],) = classify(decompose(vectors[train], vectors[test]), [emotion[train]])
+        directions = decompose(vectors[train], vectors[test])
+        parts = []
+        for part in inner:
+            rest = np.setdiff1d(train, part)
+            found = decompose(vectors[rest], vectors[part])
+            parts.append((found, emotion[None, rest], emotion[None, part]))
+        chosen = choose_penalties(parts, PENALTIES * directions.powers.mean(), [4])
+        (guess[test],) = classify(directions, [emotion[train]], chosen)
     return guess
 
 
@@ -140,7 +182,7 @@ def test_speakers_with_few_clips_are_few_degrees_of_freedom(planted, corpus):
     target = make_targets({"emotion": values}, names, [None] * len(names))[0][0]
     vectors = 0.6 * planted[0, kept] + 0.4 * planted[3, kept]
     row = probe_layers([("3", vectors)], names, [target])["emotion"]["raw"][0]
-    guess = _guesses(vectors, emotion[kept], target.tests)
+    guess = _guesses(vectors, emotion[kept], target)
     without = [
         balanced_accuracy_score(emotion[kept][own], guess[own])
         for own in (speaker[kept] != s for s in range(SPEAKERS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 from dataclasses import replace
@@ -13,7 +14,7 @@ from embedcache.store.reader import CacheReader
 from heads.analysis.probe_targets import make_targets
 from heads.analysis.probes import probe_layers
 from heads.experiment import run_heads
-from heads.report.probes import probe
+from heads.report.probes import probe, summary
 from heads.results import Run
 from heads.vectors import utterance_vectors
 from tests.heads.conftest import save_cache
@@ -32,11 +33,11 @@ def train(run_config, folder, **changes):
 
 def without(run, folder, **changes):
     """A copy of a run whose utterances know other things."""
-    copy = shutil.copytree(run, folder / "copy")
-    file = copy / "utterances.jsonl"
+    twin = shutil.copytree(run, folder / "copy")
+    file = twin / "utterances.jsonl"
     records = [json.loads(line) | changes for line in file.read_text().splitlines()]
     file.write_text("".join(json.dumps(record) + "\n" for record in records))
-    return Run(copy)
+    return Run(twin)
 
 
 def test_the_record_holds_what_the_docs_say_and_no_nan(probed, hard_run, planted_cache):
@@ -100,7 +101,8 @@ def test_the_tables_show_the_record(probed, hard_run):
                              f"{100 * raw['shuffled']:.1f}"]  # fmt: skip
         assert words[6] == f"{100 * after['ua']:.1f}"
     assert "corpus: left out, one corpus" in parts
-    assert parts[-1] == record["summary"]
+    assert parts[-1].replace("\n", " ") == record["summary"]
+    assert max(map(len, parts[-1].split("\n"))) <= 100
 
 
 def test_the_summary_says_what_the_numbers_support(probed):
@@ -114,6 +116,26 @@ def test_the_summary_says_what_the_numbers_support(probed):
     assert "(gender, age) is taken out of the vectors with the speaker" in record["summary"]
     assert "does not show that the information is gone" in record["summary"]
     assert "untrained" not in record["summary"]
+
+
+def test_controls_of_few_speakers_are_explained_where_they_are_off_chance(probed):
+    record, _ = copy.deepcopy(probed)
+    for shuffled, told in ((0.45, ["gender", "age"]), (0.49, ["age"])):
+        for version in ("raw", "normalised"):
+            for row in record["targets"]["gender"][version]:
+                row["shuffled"] = shuffled
+            for row in record["targets"]["age"][version]:
+                row["shuffled"] = record["targets"]["age"]["chance"] - 0.03
+        text = summary(record, untrained=False)
+        assert f"Shuffled labels of {' and '.join(told)} lie off chance" in text
+        counts = sorted({str(record["targets"][name]["speakers"]) for name in told})
+        few = f"all clips of a speaker take one label, and {' and '.join(counts)} speakers are few"
+        assert few in text
+    for name in ("gender", "age"):
+        own = record["targets"][name]
+        for row in (*own["raw"], *own["normalised"]):
+            row["shuffled"] = own["chance"]
+    assert "lie off chance" not in summary(record, untrained=False)
 
 
 def test_what_is_not_there_is_not_said_to_be_read(run_config, planted, tmp_path):
@@ -176,13 +198,13 @@ def test_votes_that_are_tied_have_no_emotion(soft_run):
 
 
 def test_clips_without_a_speaker_are_counted(hard_run, tmp_path):
-    copy = shutil.copytree(hard_run, tmp_path / "copy")
-    file = copy / "utterances.jsonl"
+    twin = shutil.copytree(hard_run, tmp_path / "copy")
+    file = twin / "utterances.jsonl"
     records = [json.loads(line) for line in file.read_text().splitlines()]
     for record in records[:5]:
         record["speaker"] = None
     file.write_text("".join(json.dumps(record) + "\n" for record in records))
-    record, text = probe(Run(copy))
+    record, text = probe(Run(twin))
     assert record["targets"]["emotion"]["n"] == 91
     assert "5 clips without a speaker left out" in text.split("\n")[0]
 
@@ -205,14 +227,14 @@ def test_one_speaker_leaves_nothing(hard_run, tmp_path):
 
 
 def test_classes_that_are_left_out_are_named(hard_run, tmp_path):
-    copy = shutil.copytree(hard_run, tmp_path / "copy")
-    file = copy / "utterances.jsonl"
+    twin = shutil.copytree(hard_run, tmp_path / "copy")
+    file = twin / "utterances.jsonl"
     records = [json.loads(line) for line in file.read_text().splitlines()]
     for record in records:
         record["age"] = 81.0 if record["speaker"] == "planted/s3" else 25.0 + len(record["speaker"])
         record["gender"] = "other" if record["speaker"] == "planted/s1" else record["gender"]
     file.write_text("".join(json.dumps(record) + "\n" for record in records))
-    record, text = probe(Run(copy))
+    record, text = probe(Run(twin))
     assert record["targets"]["gender"]["left_out"] == {"other": "1 speaker, and it takes 2"}
     assert "; without other (1 speaker, and it takes 2)" in text
     assert record["left_out"]["age"] == "one class, 30-39; 80-89: 1 speaker, and it takes 2"
