@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import textwrap
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from heads.report.tables import percent, render_cells
+from heads.report.tables import percent, render_cells, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-WIDTH = 100
 _NAME = 24  # characters of an id in a table
 _PAIRS = 5  # of labels that are taken for each other
 _CHOICES = 2  # of a distribution that are shown
@@ -23,14 +21,14 @@ def render(record: Mapping[str, Any]) -> str:
     """Tables no wider than `WIDTH`, but for long paths, which stand last."""
     remarks = "".join(f", {note}" for note in record["notes"])
     parts = [
-        _wrapped(
+        wrapped(
             f"Ambiguity of {record['run_id']}{remarks}; in per cent (tau, JS and KL as they are), "
             "mean over seeds, intervals of 95 % over speakers"
         )
     ]
     if record["votes"]:
         parts += [_agreement(record), _entropy(record), _held_out(record), _disagreements(record)]
-    parts += [_label_errors(record), _wrapped(record["summary"])]
+    parts += [_label_errors(record), wrapped(record["summary"])]
     return "\n\n".join(parts)
 
 
@@ -99,7 +97,7 @@ def _agreement(record: Mapping[str, Any]) -> str:
         [r["told"], str(r["n"]), percent(r["share"]), percent(r["wa"]), _edges(r["wa_ci95"])]
         for r in record["agreement"]
     ]
-    return f"{_wrapped(told)}\n\n{render_cells(header, rows, markdown=False)}"
+    return f"{wrapped(told)}\n\n{render_cells(header, rows, markdown=False)}"
 
 
 def _entropy(record: Mapping[str, Any]) -> str:
@@ -111,7 +109,7 @@ def _entropy(record: Mapping[str, Any]) -> str:
     ]  # fmt: skip
     found = [f"{_TOLD[name]} {_correlation(t)}" for name, t in record["trends"].items()]
     told = f"Spearman's correlation with vote entropy: {', '.join(found)}."
-    return f"{render_cells(header, rows, markdown=False)}\n{_wrapped(told)}"
+    return f"{render_cells(header, rows, markdown=False)}\n{wrapped(told)}"
 
 
 def _held_out(record: Mapping[str, Any]) -> str:
@@ -132,7 +130,7 @@ def _held_out(record: Mapping[str, Any]) -> str:
             + ", ".join(f"{r['told']}: {r['classes']} of {every}" for r in fewer)
             + "."
         )
-    return f"{render_cells(header, rows, markdown=False)}\n{_wrapped(told)}"
+    return f"{render_cells(header, rows, markdown=False)}\n{wrapped(told)}"
 
 
 def _disagreements(record: Mapping[str, Any]) -> str:
@@ -162,7 +160,7 @@ def _label_errors(record: Mapping[str, Any]) -> str:
             f"{heard['as_suggested']} of the {heard['n']} that have votes."
         )
     told += "".join(f" {caveat}." for caveat in found["caveats"])
-    parts = [_wrapped(told)]
+    parts = [wrapped(told)]
     if found["pairs"]:
         rows = [
             [p["given"], p["suggested"], f"{p['n']:.1f}", percent(p["share"])]
@@ -205,7 +203,7 @@ def _clip_table(
         for row, own, path, clip in zip(cells, ids, paths, clips, strict=True)
     ]
     where = f" (paths are below {home})" if home else ""
-    return f"{_wrapped(told + where)}\n{render_cells([*header, *names], rows, markdown=False)}"
+    return f"{wrapped(told + where)}\n{render_cells([*header, *names], rows, markdown=False)}"
 
 
 def _below_home(paths: Sequence[str]) -> tuple[str, list[str]]:
@@ -256,7 +254,3 @@ def _span(low: float, high: float) -> str:
 
 def _plain(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
-
-
-def _wrapped(text: str) -> str:
-    return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)

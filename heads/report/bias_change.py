@@ -20,9 +20,8 @@ from heads.analysis.tested import common
 from heads.group_columns import values_of
 from heads.report.bias_change_summary import summarise_change
 from heads.report.bias_inputs import known_columns, require_emotions, tested_with_speakers
-from heads.report.bias_tables import wrapped
 from heads.report.bias_words import NAMES, interval, metric_name
-from heads.report.tables import p_value, percent, render_cells
+from heads.report.tables import p_value, percent, render_cells, wrapped
 
 if TYPE_CHECKING:
     from heads.analysis.gaps import GapConfig

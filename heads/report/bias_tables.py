@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,9 +9,8 @@ from heads.analysis.gaps import TOO_FEW
 from heads.analysis.rates import WHOLE
 from heads.report.bias_summary import kind
 from heads.report.bias_words import NAMES, interval, metric_name
-from heads.report.tables import p_value, percent, render_cells
+from heads.report.tables import WIDTH, p_value, percent, render_cells, wrapped
 
-WIDTH = 100
 _MOST_ROWS = 30  # of single speakers; else the lowest and the highest are shown
 _ENDS = 5
 _MOST_PAIRS = 6  # whose gaps are shown in all metrics; else in the primary one
@@ -43,11 +41,6 @@ def render_bias(record: Mapping[str, Any], labels: Sequence[str]) -> str:
         )
     )
     return "\n\n".join(parts)
-
-
-def wrapped(text: str) -> str:
-    """Text in lines of a hundred columns; long names are not cut."""
-    return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def _groups(column: str, groups: Mapping[str, Mapping[str, Any]]) -> str:

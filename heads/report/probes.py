@@ -12,8 +12,7 @@ from heads.analysis.probes import probe_layers, steps_of
 from heads.group_columns import group_of
 from heads.labels import majority
 from heads.pool import COLUMN
-from heads.report.bias_tables import wrapped
-from heads.report.tables import percent, render_cells
+from heads.report.tables import percent, render_cells, wrapped
 from heads.run_cache import listed, one_encoder, open_cache
 from heads.vectors import utterance_vectors
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import pandas as pd
 
 from embedcache.errors import unknown_name
 
+WIDTH = 100  # columns of running text
 FORMATS = ("table", "md", "csv", "json")
 
 
@@ -75,6 +77,11 @@ def render_records(table: pd.DataFrame, form: str) -> str:
         return table.to_csv(index=False).rstrip("\n")
     records = json.loads(table.to_json(orient="records", double_precision=15))
     return json.dumps(records, indent=2, ensure_ascii=False)
+
+
+def wrapped(text: str) -> str:
+    """Text in lines of a hundred columns; long names are not cut."""
+    return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def percent(value: float | None, signed: bool = False) -> str:

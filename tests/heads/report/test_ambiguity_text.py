@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heads.report.ambiguity import ambiguity
-from heads.report.ambiguity_text import WIDTH, render, shorten, summarise
+from heads.report.ambiguity_text import render, shorten, summarise
+from heads.report.tables import WIDTH
 from heads.results import Run
 
 
