@@ -410,7 +410,9 @@ def test_bias_writes_beside_the_run(run: Run, trained: Path) -> None:
     again = run("bias", folder, "--by", "speaker", "--format", "json", "--metric", "wa")
     record = json.loads(again.out)
     assert record["metric"] == "wa"
+    assert record.pop("ambiguity") == json.loads((folder / "ambiguity.json").read_text())
     assert record == json.loads((folder / "bias.json").read_text())
+    assert (folder / "bias.html").read_text().startswith("<!doctype html>")
 
 
 def test_bias_compares_two_runs_and_writes_nothing(run: Run, trained: Path) -> None:
