@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -107,7 +108,7 @@ def contenders_of(runs: Sequence[Run], strict: bool = False) -> list[Contender]:
         SerError: A run was edited, and `strict`.
     """
     found = []
-    with ThreadPoolExecutor() as pool:  # most of the time goes into reading tables
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # most of the time goes into reading tables
         entries = list(pool.map(_enter, runs))
     for run, (contender, told) in zip(runs, entries, strict=True):
         if contender is None and strict:
